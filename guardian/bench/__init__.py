@@ -1,0 +1,1 @@
+"""Ring 2, a root: the measurements behind `guardian bench`."""

@@ -1,0 +1,1 @@
+"""Ring 1: `guardian.core` plus asyncio. Imports no other part."""

@@ -1,0 +1,1 @@
+"""Ring 0: pure values and decisions. Imports the standard library and numpy, nothing else."""

@@ -1,0 +1,98 @@
+"""Settings the parts work by. `guardian.settings` fills them from files and the environment.
+
+Times are seconds unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from guardian.core.frames import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class VisionConfig:
+    """The protection chain."""
+
+    face_threshold: float = 0.3
+    """Detector score (0..1) above which something is a face. Low: recall comes first."""
+    face_hold_s: float = 0.7
+    """How long a face is covered after it was last seen."""
+    segment_every: int = 2
+    """Frames between two person masks when the picture moves."""
+    warm_frames: int = 3
+    """Proven frames in a row before the first picture is shown."""
+    hold_s: float = 0.25
+    """How long the last cover may stand in for a picture; after that the curtain falls."""
+    late_s: float = 0.25
+    """A picture older than this when finished is not sent."""
+    strict: bool = False
+    """Solid fills and coarser backgrounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechConfig:
+    """The hearing chain."""
+
+    engine: str = "auto"
+    """`auto`, or one engine by name: `syllables-zh`, `words-en`, `pocketsphinx`, ..."""
+    rules_dir: str = ""
+    """Folder of rule files; empty means those that come with Guardian."""
+    queue_s: float = 5.0
+    """Seconds of sound that may wait to be heard before chunks are refused (a lapse)."""
+    on_deaf: str = "notify"
+    """What to do when hearing fails: pass, notify, mute or end."""
+
+
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """A STUN or TURN server as in RTCIceServer."""
+
+    urls: tuple[str, ...]
+    username: str | None = None
+    credential: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaConfig:
+    """Peer connections."""
+
+    ice_servers: tuple[IceServer, ...] = ()
+    """Nothing is contacted that is not listed here."""
+    curtain_fps: float = 10.0
+    """Pictures per second while there is nothing to show; at least 10."""
+    budget_ms: float = 33.0
+    """From the last packet of a frame in to its encoded packets out."""
+    connect_s: float = 30.0
+    """How long a leg may take to connect."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """Bounds of a call and of the host."""
+
+    max_calls: int = 2
+    max_call_s: float = 4 * 3600.0
+    idle_s: float = 120.0
+    """A call nobody is connected to is ended after this long."""
+    token_s: float = 600.0
+    """How long a leg token may be used to join."""
+    start_s: float = 15.0
+    """How long a call process may take to start."""
+    answer_s: float = 10.0
+    """How long a call process may take to answer a message."""
+    beat_lost_s: float = 5.0
+    """A call process that has not said anything for this long is killed."""
+    lane_stuck_s: float = 5.0
+    """A call process whose video lane has been in one frame for this long is killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkConfig:
+    """Everything a call process needs to know besides the call itself."""
+
+    vision: VisionConfig = field(default_factory=VisionConfig)
+    speech: SpeechConfig = field(default_factory=SpeechConfig)
+    media: MediaConfig = field(default_factory=MediaConfig)
+    limits: CallLimits = field(default_factory=CallLimits)
+    default_mode: Mode = Mode.PRIVATE

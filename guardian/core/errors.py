@@ -1,0 +1,64 @@
+"""Every error a user of Guardian can meet.
+
+GuardianError                  one sentence: what is wrong and what to do
+├── ConfigError                settings or rules that cannot be used
+├── ModelMissing               a role has no weights and no fallback
+├── MediaError                 a file or stream that cannot be read or written
+├── CallError                  an operation on a call that cannot be done
+│   ├── NoSuchCall             the call (or leg session) is not here
+│   ├── CallExists             the identifier is taken
+│   ├── HostFull               every slot is taken; try again after `retry_after`
+│   ├── OfferRefused           the SDP cannot be accepted
+│   └── CallFailed             the call process died or did not answer in time
+└── Unavailable                a needed service (port, disk, peer) is not to be had
+"""
+
+from __future__ import annotations
+
+
+class GuardianError(Exception):
+    """One plain sentence for a person; never carries media, tokens or spoken text."""
+
+
+class ConfigError(GuardianError):
+    """Settings or rules that cannot be used."""
+
+
+class ModelMissing(GuardianError):
+    """A role has neither its first choice nor a fallback."""
+
+
+class MediaError(GuardianError):
+    """A media file or stream that cannot be read or written."""
+
+
+class CallError(GuardianError):
+    """An operation on a call that cannot be done."""
+
+
+class NoSuchCall(CallError):
+    """The call or the leg session is not here (any more)."""
+
+
+class CallExists(CallError):
+    """The call identifier is already in use."""
+
+
+class HostFull(CallError):
+    """Every slot is taken."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class OfferRefused(CallError):
+    """The session description cannot be accepted."""
+
+
+class CallFailed(CallError):
+    """The call process died, or did not answer in time."""
+
+
+class Unavailable(GuardianError):
+    """A port, a disk or a peer that is needed cannot be had."""

@@ -1,0 +1,63 @@
+"""Violations: what a hit becomes under the policy."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Role(StrEnum):
+    """The two parties of a call."""
+
+    SHOPPER = "shopper"
+    MERCHANT = "merchant"
+
+    @property
+    def other(self) -> Role:
+        """The party on the other side."""
+        return Role.MERCHANT if self is Role.SHOPPER else Role.SHOPPER
+
+
+class Level(StrEnum):
+    """How grave: PASS is listed but never raised, REVIEW goes to a person, BLOCK is urgent."""
+
+    PASS = "PASS"
+    REVIEW = "REVIEW"
+    BLOCK = "BLOCK"
+
+
+class Status(StrEnum):
+    """Where a violation stands."""
+
+    DETECTED = "detected"
+    CONFIRMED = "confirmed"
+    RETRACTED = "retracted"
+
+
+@dataclass(frozen=True, slots=True)
+class ViolationChange:
+    """One change of status of one violation; `id` stays the same over its changes.
+
+    phrase is the rule's phrase, heard what was recognised (shown whole only to whoever may see it).
+    t_start, t_end: media seconds of the words; t_emitted: audio consumed when emitted plus lag.
+    score is 0..1.
+    """
+
+    id: str
+    status: Status
+    rule: str
+    category: str
+    level: Level
+    phrase: str
+    heard: str
+    speaker: Role
+    language: str
+    t_start: float
+    t_end: float
+    t_emitted: float
+    score: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready fields."""
+        return asdict(self)

@@ -1,0 +1,1 @@
+"""Ring 2, a root: the sample call behind `guardian demo`."""

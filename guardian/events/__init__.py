@@ -1,0 +1,1 @@
+"""Ring 1: `guardian.core` plus cloudevents, standardwebhooks and httpx. Imports no other part."""

@@ -1,0 +1,1 @@
+"""Ring 1: `guardian.core` plus aiortc and av. Imports no other part."""

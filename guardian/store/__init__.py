@@ -1,0 +1,1 @@
+"""Ring 1: `guardian.core` plus sqlalchemy. Imports no other part."""

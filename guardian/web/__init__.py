@@ -1,0 +1,1 @@
+"""Ring 1: `guardian.core` plus fastapi and jinja2. Imports no other part."""
