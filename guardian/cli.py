@@ -1,0 +1,57 @@
+"""The `guardian` command: puts the commands together and turns errors into one sentence.
+
+Exit codes: 0 the work was done, 1 it failed, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from guardian import __version__
+from guardian.core.errors import GuardianError
+
+app = typer.Typer(
+    name="guardian",
+    help="Protects and moderates video calls between merchants and shoppers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"guardian {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """Protects and moderates video calls between merchants and shoppers."""
+
+
+def main() -> None:
+    """Runs the command line; never shows a traceback for an error that has a sentence."""
+    # One thread per model and lane: parallelism is one thread per stream, not per operator.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    try:
+        app()
+    except GuardianError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"guardian: {error}", markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
