@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from guardian.core.calls import Answer, CallEvent, CallSpec, Scope
-from guardian.core.frames import AudioChunk, Mode, Planes
-from guardian.core.notes import Face, Seen, Unknown
+from guardian.core.frames import AudioChunk, CurtainReason, Mode, Planes, RawFrame, SafeFrame
+from guardian.core.notes import Face, FrameNotes, Lapse, Seen, Unknown
 from guardian.core.tokens import Hypothesis
-from guardian.core.violations import Role
+from guardian.core.violations import Role, ViolationChange
 
 
 class Clock(Protocol):
@@ -56,6 +57,54 @@ class Recogniser(Protocol):
 
         The recogniser can go on hearing afterwards; times go on too.
         """
+        ...
+
+
+class Protector(Protocol):
+    """Hides what must be hidden in one shopper's pictures. `guardian.vision.chain.VideoChain`."""
+
+    mode: Mode
+
+    def protect(self, raw: RawFrame) -> tuple[SafeFrame, FrameNotes]:
+        """Never raises, never shows what the mode hides. Called from one thread."""
+        ...
+
+    def held(self, t: float, arrived: float) -> SafeFrame | None:
+        """The last covered picture once more, or None when it is too old. From any thread."""
+        ...
+
+    def distrust(self, reason: str) -> None:
+        """Trust has to be earned again from the next frame on. From any thread."""
+        ...
+
+
+class CurtainMaker(Protocol):
+    """Makes whole-frame covers that hold nothing of any picture. From any thread."""
+
+    def __call__(
+        self, size: tuple[int, int], t: float, arrived: float, reason: CurtainReason
+    ) -> SafeFrame: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HearingNotes:
+    """What came of one chunk of sound."""
+
+    changes: tuple[ViolationChange, ...] = ()
+    lapses: tuple[Lapse, ...] = ()
+    heard_s: float = 0.0
+    """Seconds of sound that were judged (silence counts: it was listened to)."""
+
+
+class Ears(Protocol):
+    """Listens to one speaker. `guardian.speech.chain.HearingChain`."""
+
+    def hear(self, chunk: AudioChunk) -> HearingNotes:
+        """Never raises. Called from one thread, chunks in order of time."""
+        ...
+
+    def finish(self) -> HearingNotes:
+        """The sound has ended: settles what is open."""
         ...
 
 
