@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from guardian import __version__
+from guardian.commands.models import app as models_app
 from guardian.core.errors import GuardianError
 
 app = typer.Typer(
@@ -37,6 +38,9 @@ def root(
     ] = False,
 ) -> None:
     """Protects and moderates video calls between merchants and shoppers."""
+
+
+app.add_typer(models_app, name="models")
 
 
 def main() -> None:

@@ -92,13 +92,11 @@ class ModelStore:
                 return path
         return None
 
-    def state(self, model: Model, file: WeightFile) -> tuple[FileState, Path]:
-        """What the file is like, and where: a whole copy if there is one, else in the weights folder."""
-        path = self.whole(model, file)
-        if path is not None:
-            return FileState.PRESENT, path
-        own = self.folder / model.folder / file.name
-        return check(own, file), own
+    def copies(self, model: Model, file: WeightFile) -> tuple[tuple[FileState, Path], ...]:
+        """Every copy of a file that is here, whole or damaged, the one in the weights folder first."""
+        paths = [folder / model.folder / file.name for folder in (self.folder, *self.mirrors)]
+        found = ((check(path, file), path) for path in paths)
+        return tuple(copy for copy in found if copy[0] is not FileState.MISSING)
 
     def missing_sentence(self, spec: RoleSpec) -> str:
         """What a role lacks and what to do about it."""
@@ -113,7 +111,9 @@ class ModelStore:
         if used is first:
             return f"{spec.title}: {used.title} is used, the first choice."
         why = f" because {first.better}" if first.better else ""
-        damaged = any(self.state(first, file)[0] is FileState.DAMAGED for file in first.files)
+        damaged = any(
+            state is FileState.DAMAGED for file in first.files for state, _ in self.copies(first, file)
+        )
         lack = "its file is damaged" if damaged else "it is not here"
         return (
             f"{spec.title}: {used.title} is used; {first.title} would be better{why}, but {lack}: "

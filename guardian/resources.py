@@ -1,8 +1,10 @@
-"""Where the files are that come with Guardian: in the checkout, or inside the installed wheel."""
+"""Files that come with Guardian: in a checkout beside the package, in a wheel inside it."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+from guardian.core.errors import ConfigError
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -14,6 +16,9 @@ def checkout() -> Path | None:
 
 
 def resource(*parts: str) -> Path:
-    """The path of a shipped file or folder, e.g. `resource("configs", "rules")`."""
-    root = checkout()
-    return (root if root is not None else _PACKAGE / "data").joinpath(*parts)
+    """The path of a file or folder such as `resource("configs", "rules")`. ConfigError when absent."""
+    path = (checkout() or _PACKAGE / "data").joinpath(*parts)
+    if path.exists():
+        return path
+    name = "/".join(parts)
+    raise ConfigError(f"{name} is missing from this installation; install guardian-sidecar again.")
