@@ -83,9 +83,8 @@ class Puller:
                 copy = folder / file.name
                 shutil.copyfile(source, copy)
                 self._place(copy, model, file)
-        except Unavailable as reason:
-            # A mirror's copy is used where it lies; the weights folder may be read-only.
-            self.problems.append(f"{model.title} stays in its mirror folder: {reason}")
+        except Unavailable:
+            pass  # the weights folder is read-only: the mirror's copy is used where it lies
         return True
 
     def _from_network(self, model: Model, file: WeightFile) -> None:

@@ -1,0 +1,73 @@
+# Everything from a bare machine with Python 3.11 or later, make and a package index. Never needs root.
+#   make PYTHON=/path/to/python3.12 demo     chooses the interpreter
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --quiet --prefer-binary --constraint constraints.txt --editable
+OUT ?= demo-out
+
+STAMPS := $(VENV)/stamps
+VENV_READY := $(STAMPS)/venv
+DEMO_READY := $(STAMPS)/demo
+DEV_READY := $(STAMPS)/dev
+WEIGHTS_READY := $(STAMPS)/weights
+
+.PHONY: help demo test check bench serve clean
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(DEMO_READY) $(WEIGHTS_READY) ## Protect and hear a real call between two peers; results in demo-out/
+	@$(BIN)/guardian demo --headless --out $(OUT) $(ARGS)
+	@echo "To see it in a browser: $(BIN)/guardian demo"
+
+test: $(DEV_READY) $(WEIGHTS_READY) ## Run all tests this machine can run; what is skipped is named
+	@$(BIN)/pytest $(ARGS)
+
+check: $(DEV_READY) ## Lint, format and type checks
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(DEMO_READY) $(WEIGHTS_READY) ## Measure vision and calls beside their peers
+	@$(BIN)/guardian bench vision $(ARGS)
+	@$(BIN)/guardian bench call $(ARGS)
+
+serve: $(DEMO_READY) $(WEIGHTS_READY) ## Run the sidecar with its default settings
+	@$(BIN)/guardian serve $(ARGS)
+
+clean: ## Remove the environment and what was made, not the weights
+	rm -rf $(VENV) $(OUT) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV_READY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Guardian needs Python 3.11 or later, and $(PYTHON) is not; name one: make PYTHON=/path/to/python3.11"; \
+	  exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo "Python's venv module is not complete here; install it (Debian: python3-venv) and try again."; \
+	  exit 1; }
+	@mkdir -p $(STAMPS) && touch $@
+
+$(DEMO_READY): $(VENV_READY) pyproject.toml constraints.txt
+	@echo "Installing Guardian and what it needs (a minute or two the first time)"
+	@$(INSTALL) '.[demo]'
+	@touch $@
+
+$(DEV_READY): $(VENV_READY) pyproject.toml constraints.txt
+	@echo "Installing Guardian, what it needs and the development tools (a minute or two the first time)"
+	@$(INSTALL) '.[demo,dev]'
+	@touch $(DEMO_READY) $@
+
+# Order only: new code does not ask for the weights again, a new manifest does.
+$(WEIGHTS_READY): models/manifest.toml | $(VENV_READY)
+	@test -e $(DEMO_READY) || $(MAKE) --no-print-directory $(DEMO_READY)
+	@echo "Bringing weights"
+	@$(BIN)/guardian models pull
+	@touch $@

@@ -1,0 +1,65 @@
+"""What tests may ask of the machine: tools, shared media, preferred weights.
+
+A test that lacks something skips and says what is missing. Names in GUARDIAN_REQUIRE (separated by
+spaces) must be there: lacking one of them is a failure, not a skip.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from guardian.core.errors import ModelMissing
+from guardian.models import Found, ModelStore
+
+ROOT = Path(__file__).resolve().parents[1]
+TOOLS = {"chromium": ("chromium", "chromium-browser", "google-chrome")}
+
+
+def lacking(name: str, reason: str) -> NoReturn:
+    """Ends the test: skipped, or failed where `name` was promised."""
+    if name in os.environ.get("GUARDIAN_REQUIRE", "").split():
+        pytest.fail(f"{name} is required here: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def need() -> Callable[[str], str]:
+    """need("chromium") -> the path of the program; skips when it is not installed."""
+
+    def find(tool: str) -> str:
+        for program in TOOLS.get(tool, (tool,)):
+            path = shutil.which(program)
+            if path:
+                return path
+        lacking(tool, f"{tool} is not installed")
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def shared_media() -> Path:
+    """The folder of shared media (GUARDIAN_SHARED/media, or ../shared/media beside the checkout)."""
+    folder = Path(os.environ.get("GUARDIAN_SHARED") or ROOT.parent / "shared") / "media"
+    if not folder.is_dir():
+        lacking("shared-media", "the shared media folder is not here (GUARDIAN_SHARED)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def weights() -> Callable[..., Found]:
+    """weights("face") or weights("face", "yunet") -> verified files; skips when they are not here."""
+
+    def find(role: str, model_id: str | None = None) -> Found:
+        try:
+            found = ModelStore.default().find(role)
+        except ModelMissing as error:
+            lacking("weights", str(error))
+        if model_id not in (None, found.model_id):
+            lacking("preferred-weights", found.note)
+        return found
+
+    return find
