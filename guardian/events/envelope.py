@@ -1,0 +1,201 @@
+"""Puts what happened in a call into a CloudEvents 1.0 envelope."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+
+from guardian.core.calls import CallEvent, CallEventType, CallSpec, Scope
+from guardian.core.masking import MASK, masked, masked_values
+from guardian.core.violations import Level, Role
+
+CONTENT_TYPE = JSONFormat.CONTENT_TYPE
+_WINDOW_S = 60
+_MEMORY = 4096
+
+_SEVERITY = {
+    CallEventType.VIOLATION_DETECTED: ("WARN", 13),
+    CallEventType.VIOLATION_UPDATED: ("WARN", 13),
+    CallEventType.PRIVACY_DEGRADED: ("ERROR", 17),
+    CallEventType.HEARING_LAPSED: ("WARN", 13),
+    CallEventType.COMPLAINT_RECEIVED: ("WARN", 13),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Who sends the events: names that are the same in all of them."""
+
+    region: str
+    type_prefix: str
+    version: str
+    instance: str
+
+
+@dataclass(slots=True)
+class _Counts:
+    """How often something was told, forgotten from the oldest on."""
+
+    seen: OrderedDict[str, int] = field(default_factory=OrderedDict)
+
+    def add(self, key: str) -> int:
+        self.seen[key] = self.seen.pop(key, 0) + 1
+        while len(self.seen) > _MEMORY:
+            self.seen.popitem(last=False)
+        return self.seen[key]
+
+
+class Envelope:
+    """Builds events for one server; used from one thread."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        self._issuer = issuer
+        self._revisions = _Counts()
+        self._hits = _Counts()
+
+    def seal(self, spec: CallSpec, event: CallEvent, sequence: int, event_id: str) -> bytes:
+        """The event as structured CloudEvents JSON in UTF-8. sequence counts from 1 within the call."""
+        now = datetime.now(UTC)
+        text, number = _SEVERITY.get(event.type, ("INFO", 9))
+        attributes: dict[str, Any] = {
+            "specversion": "1.0",
+            "id": event_id,
+            "source": f"/guardian/{self._issuer.region}/calls/{spec.call_id}",
+            "type": f"{self._issuer.type_prefix}.{event.type.value}.v1",
+            "subject": self._subject(spec, event),
+            "time": datetime.fromisoformat(event.at),
+            "datacontenttype": "application/json",
+            "sequence": f"{sequence:012d}",
+            "partitionkey": spec.call_id,
+            "correlationid": spec.call_id,
+            "severitytext": text,
+            "severitynumber": number,
+            "recordedtime": now,
+            "dataclassification": "confidential",
+            "dataregulation": "PIPL,GDPR",
+        }
+        data = self._data(spec, event, now)
+        return JSONFormat().write(CloudEvent(attributes, data))
+
+    def _subject(self, spec: CallSpec, event: CallEvent) -> str:
+        role = _role(event)
+        return f"call/{spec.call_id}" if role is None else f"{role.value}/{spec.participants.get(role, '')}"
+
+    def _data(self, spec: CallSpec, event: CallEvent, now: datetime) -> dict[str, Any]:
+        call = self._call(spec, event)
+        worker = {"version": self._issuer.version, "instance": self._issuer.instance}
+        if "violation" in event.data:
+            return {**self._violation(spec, event, now), "call": call, "worker": worker}
+        body = masked_values({key: value for key, value in event.data.items()})
+        return {**body, "call": call, "worker": worker}
+
+    def _call(self, spec: CallSpec, event: CallEvent) -> dict[str, Any]:
+        return {
+            "call_id": spec.call_id,
+            "tenant": spec.tenant,
+            "order_ref": f"ord_sha256:{spec.order_ref_sha256}" if spec.order_ref_sha256 else None,
+            "purpose": spec.purpose,
+            "initiated_by": spec.initiated_by,
+            "callee_consented": Scope.PROTECT in spec.scopes,
+            "scopes": sorted(scope.value for scope in spec.scopes),
+            "notice_version": spec.notice_version,
+            "started_at": spec.started_at,
+            "offset_ms": round(event.media_t * 1000),
+        }
+
+    def _violation(self, spec: CallSpec, event: CallEvent, now: datetime) -> dict[str, Any]:
+        change: Mapping[str, Any] = event.data["violation"]
+        role = Role(change["speaker"])
+        subcategory = str(change["category"])
+        window = int(float(change["t_start"]) // _WINDOW_S)
+        key = f"{spec.call_id}:{role.value}:{subcategory}:w{window}"
+        first = event.type is CallEventType.VIOLATION_DETECTED
+        hits = self._hits.add(key) if first else self._hits.seen.get(key, 1)
+        span = {"start_ms": round(change["t_start"] * 1000), "end_ms": round(change["t_end"] * 1000)}
+        heard = masked(str(change["heard"]))
+        level = Level(change["level"])
+        latency = dict(event.data.get("latency") or {})
+        latency["detect_to_emit_ms"] = _since(spec, float(change["t_emitted"]), now)
+        return {
+            "violation_id": f"vio_{change['id']}",
+            "revision": self._revisions.add(f"{spec.call_id}:{change['id']}"),
+            "supersedes": None,
+            "status": str(change["status"]),
+            "dedup_key": key,
+            "hit_count": hits,
+            "actor": {
+                "role": role.value,
+                "participant_id": spec.participants.get(role),
+                "account_ref": spec.participants.get(role),
+                "track_id": f"audio-{role.value}",
+                "attribution": "track",
+            },
+            "category": subcategory.partition(".")[0],
+            "subcategory": subcategory,
+            "risk_level": level.value,
+            "severity": 4 if level is Level.BLOCK else 3,
+            "confidence": round(float(change["score"]), 3),
+            "evaluation_mode": "live",
+            "decision": {
+                "source": "automated",
+                "human_confirmed": False,
+                "actions_taken": [],
+                "actions_recommended": ["queue_review"],
+                "requires_human_before": ["mute_actor", "end_call", "penalty"],
+            },
+            "matches": [
+                {
+                    "rule_id": change["rule"],
+                    "kind": "phrase",
+                    "canonical": masked(str(change["phrase"])),
+                    "surface": heard,
+                    "match_score": round(float(change["score"]), 3),
+                    **span,
+                }
+            ],
+            "transcript": {
+                "language": change["language"],
+                "asr_model": event.data.get("asr_model"),
+                "finality": "partial" if str(change["status"]) == "detected" else "final",
+                "redacted": MASK in heard,
+                "text": heard,
+                **span,
+                "words": _words(event.data.get("words", ())),
+            },
+            "evidence": [],
+            "video": event.data.get("video"),
+            "latency": latency,
+        }
+
+
+def _words(words: Any) -> list[dict[str, Any]]:
+    """Timed words; when together they spell a number that is masked, digits are struck out one by one."""
+    texts = [str(word["text"]) for word in words]
+    hide = MASK in masked(" ".join(texts))
+    return [
+        {
+            "w": "*" if hide and masked(" ".join([text] * 7)) == MASK else masked(text),
+            "start_ms": round(float(word["t_start"]) * 1000),
+            "end_ms": round(float(word["t_end"]) * 1000),
+            "p": word.get("confidence"),
+        }
+        for word, text in zip(words, texts, strict=True)
+    ]
+
+
+def _since(spec: CallSpec, t_emitted: float, now: datetime) -> int | None:
+    if not spec.started_at:
+        return None
+    started = datetime.fromisoformat(spec.started_at)
+    return max(0, round(((now - started).total_seconds() - t_emitted) * 1000))
+
+
+def _role(event: CallEvent) -> Role | None:
+    value = event.data["violation"]["speaker"] if "violation" in event.data else event.data.get("role")
+    return Role(value) if value else None

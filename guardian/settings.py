@@ -1,0 +1,308 @@
+"""Settings: configs/guardian.toml < the file given < GUARDIAN_* environment < the command line.
+
+Unknown keys are refused. Secrets are named by file or environment variable, never written here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsError
+
+from guardian.core.config import CallLimits, IceServer, MediaConfig, SpeechConfig, VisionConfig, WorkConfig
+from guardian.core.errors import ConfigError
+from guardian.core.frames import Mode
+from guardian.resources import resource
+
+_LIMITS, _MEDIA, _VISION, _SPEECH = CallLimits(), MediaConfig(), VisionConfig(), SpeechConfig()
+_PREFIX = "GUARDIAN_"
+
+
+class Section(BaseModel):
+    """One table of the file; a key it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(Section):
+    """Where and how `guardian serve` listens."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    public_url: str = Field(default="", pattern=r"^(https?://[^\s/]+)?$")
+    region: str = Field(default="local", pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
+    event_type_prefix: str = Field(default="com.example.guardian", pattern=r"^[a-z0-9]+(\.[a-z0-9-]+)*$")
+    allowed_origins: tuple[str, ...] = ()
+    max_body_bytes: int = Field(default=262_144, ge=1024, le=16_777_216)
+    body_timeout_s: float = Field(default=10.0, gt=0, le=120)
+    requests_per_s: float = Field(default=50.0, gt=0)
+    requests_burst: int = Field(default=200, ge=1)
+    stop_s: float = Field(default=15.0, gt=0, le=600)
+    demo_page: bool = True
+    demo_sample: str = ""
+
+    @property
+    def loopback(self) -> bool:
+        """True when only this machine can reach the address it listens on."""
+        return is_loopback(self.host)
+
+
+class LimitSettings(Section):
+    """Bounds of a call and of the host; times in seconds."""
+
+    max_calls: int = Field(default=_LIMITS.max_calls, ge=1, le=10_000)
+    max_call_s: float = Field(default=_LIMITS.max_call_s, gt=0)
+    idle_s: float = Field(default=_LIMITS.idle_s, gt=0)
+    token_s: float = Field(default=_LIMITS.token_s, gt=0)
+    start_s: float = Field(default=_LIMITS.start_s, gt=0)
+    answer_s: float = Field(default=_LIMITS.answer_s, gt=0)
+    beat_lost_s: float = Field(default=_LIMITS.beat_lost_s, gt=0)
+    lane_stuck_s: float = Field(default=_LIMITS.lane_stuck_s, gt=0)
+
+
+class SecretSource(Section):
+    """A secret by the file or the environment variable it lies in; exactly one of them."""
+
+    file: str = ""
+    env: str = ""
+
+    @model_validator(mode="after")
+    def _one(self) -> SecretSource:
+        if bool(self.file) == bool(self.env):
+            raise ValueError("a secret needs either `file` or `env`")
+        return self
+
+    def read(self) -> SecretStr:
+        """The secret without surrounding white space. ConfigError when it is not there."""
+        if self.env:
+            value, place = os.environ.get(self.env, ""), f"the environment variable {self.env}"
+        else:
+            place = f"the file {self.file}"
+            try:
+                value = Path(self.file).expanduser().read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigError(f"A secret cannot be read from {place}; make it readable.") from error
+        if not value.strip():
+            raise ConfigError(f"{place[0].upper()}{place[1:]} holds no secret; put one there.")
+        return SecretStr(value.strip())
+
+
+class IceServerSettings(Section):
+    """One STUN or TURN server."""
+
+    urls: tuple[str, ...] = Field(min_length=1)
+    username: str | None = None
+    credential: SecretSource | None = None
+
+    @field_validator("urls")
+    @classmethod
+    def _scheme(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            if not url.startswith(("stun:", "stuns:", "turn:", "turns:")):
+                raise ValueError("an ICE server url begins with stun:, stuns:, turn: or turns:")
+        return urls
+
+
+class MediaSettings(Section):
+    """Peer connections."""
+
+    ice_servers: tuple[IceServerSettings, ...] = ()
+    curtain_fps: float = Field(default=_MEDIA.curtain_fps, ge=10, le=30)
+    budget_ms: float = Field(default=_MEDIA.budget_ms, gt=0)
+    connect_s: float = Field(default=_MEDIA.connect_s, gt=0)
+
+
+class VisionSettings(Section):
+    """The protection chain."""
+
+    face_threshold: float = Field(default=_VISION.face_threshold, gt=0, lt=1)
+    face_hold_s: float = Field(default=_VISION.face_hold_s, ge=0, le=10)
+    segment_every: int = Field(default=_VISION.segment_every, ge=1, le=30)
+    warm_frames: int = Field(default=_VISION.warm_frames, ge=1, le=300)
+    hold_s: float = Field(default=_VISION.hold_s, ge=0, le=2)
+    late_s: float = Field(default=_VISION.late_s, gt=0, le=2)
+    strict: bool = _VISION.strict
+
+
+class SpeechSettings(Section):
+    """The hearing chain."""
+
+    engine: str = _SPEECH.engine
+    rules_dir: str = _SPEECH.rules_dir
+    queue_s: float = Field(default=_SPEECH.queue_s, gt=0, le=60)
+    on_deaf: Literal["pass", "notify", "mute", "end"] = "notify"
+
+
+class WebhookSettings(Section):
+    """One receiver of events."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
+    url: str = Field(pattern=r"^https?://[^\s]+$")
+    secret: SecretSource
+    previous_secret: SecretSource | None = None
+    allow_private: bool = False
+
+    @model_validator(mode="after")
+    def _https(self) -> WebhookSettings:
+        if self.url.startswith("http://") and not self.allow_private:
+            raise ValueError("a webhook needs https://, or `allow_private = true` inside one's own network")
+        return self
+
+
+class EventSettings(Section):
+    """Where events go."""
+
+    file: str = "events.jsonl"
+    webhooks: tuple[WebhookSettings, ...] = ()
+    keep_s: float = Field(default=7 * 86400.0, gt=0)
+
+    @model_validator(mode="after")
+    def _names(self) -> EventSettings:
+        names = [hook.name for hook in self.webhooks]
+        if len(set(names)) != len(names) or "file" in names:
+            raise ValueError("every webhook needs a `name` of its own, and `file` is taken")
+        return self
+
+
+class AccessSettings(Section):
+    """Who may create calls."""
+
+    api_keys_file: str = ""
+
+
+class Settings(BaseSettings):
+    """Everything `guardian serve` can be told."""
+
+    model_config = {"extra": "forbid", "frozen": True}
+
+    data_dir: str = "guardian-data"
+    default_mode: Mode = Mode.PRIVATE
+    server: ServerSettings = ServerSettings()
+    limits: LimitSettings = LimitSettings()
+    media: MediaSettings = MediaSettings()
+    vision: VisionSettings = VisionSettings()
+    speech: SpeechSettings = SpeechSettings()
+    events: EventSettings = EventSettings()
+    access: AccessSettings = AccessSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """`load` merges the sources itself, so that a file can stand below the environment."""
+        return (init_settings,)
+
+    @property
+    def api_keys_path(self) -> Path:
+        """The key file: the one configured, else `api_keys.json` in the data folder."""
+        return Path(self.access.api_keys_file or Path(self.data_dir) / "api_keys.json").expanduser()
+
+    @property
+    def events_path(self) -> Path | None:
+        """The event file, relative names inside the data folder; None when there is none."""
+        return (
+            Path(self.data_dir).expanduser() / Path(self.events.file).expanduser()
+            if self.events.file
+            else None
+        )
+
+    def work_config(self) -> WorkConfig:
+        """What a call process needs to know. ConfigError when a credential cannot be read."""
+        ice = tuple(
+            IceServer(s.urls, s.username, s.credential.read().get_secret_value() if s.credential else None)
+            for s in self.media.ice_servers
+        )
+        media = {**self.media.model_dump(), "ice_servers": ice}
+        return WorkConfig(
+            vision=VisionConfig(**self.vision.model_dump()),
+            speech=SpeechConfig(**self.speech.model_dump()),
+            media=MediaConfig(**media),
+            limits=CallLimits(**self.limits.model_dump()),
+            default_mode=self.default_mode,
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """True for `localhost` and loopback addresses."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def load(config: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Reads all sources. ConfigError names the key that is wrong.
+
+    overrides: nested as in the file, from the command line.
+    """
+    merged = _read(resource("configs", "guardian.toml"))
+    if config is not None:
+        merged = _merge(merged, _read(config))
+    merged = _merge(merged, _environment())
+    return _checked(_merge(merged, overrides or {}), config)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"The settings file {path} cannot be read; check name and rights.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The settings file {path} is not TOML: {error}.") from error
+
+
+def _environment() -> dict[str, Any]:
+    for name in os.environ:
+        section, _, key = name.removeprefix(_PREFIX).lower().partition("__")
+        if name.startswith(_PREFIX) and key and section not in Settings.model_fields:
+            raise ConfigError(f"The environment variable {name} names no section of the settings; remove it.")
+    try:
+        return EnvSettingsSource(
+            Settings, env_prefix=_PREFIX, env_nested_delimiter="__", case_sensitive=False
+        )()
+    except SettingsError as error:
+        raise ConfigError(f"A {_PREFIX}* environment variable cannot be read: {error}.") from error
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _checked(values: dict[str, Any], config: Path | None) -> Settings:
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        place = f" (read with {config})" if config else ""
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"The settings know no key `{key}`{place}; remove or correct it.") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(
+            f"The setting `{key}` cannot be used{place}: {reason[0].lower()}{reason[1:]}."
+        ) from None
+
+
+def defaults() -> dict[str, Any]:
+    """The values of `Settings` when nothing is configured, as a file would have them."""
+    return Settings().model_dump(mode="json")

@@ -1,0 +1,86 @@
+"""One thread that writes events to the outbox, so that nobody who raises one waits for the disk."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from guardian.core.errors import Unavailable
+from guardian.store.outbox import Entry, Kept, Outbox
+
+_RETRY_S = 0.5
+_BATCH = 64
+
+
+class Writer:
+    """Bounded; a full disk is waited out while there is room, and refused after that.
+
+    on_kept: called in the writer's thread after each commit.
+    """
+
+    def __init__(self, outbox: Outbox, on_kept: Callable[[tuple[Kept, ...]], None], room: int = 2000) -> None:
+        self._outbox = outbox
+        self._on_kept = on_kept
+        self._room = room
+        self._queue: queue.Queue[tuple[Entry, Future[Kept]] | None] = queue.Queue(maxsize=room + 1)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="outbox-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Events not yet on the disk."""
+        return self._queue.qsize()
+
+    @property
+    def crowded(self) -> bool:
+        """True when what can be spared should be spared."""
+        return self._queue.qsize() > self._room // 2
+
+    def submit(self, entry: Entry) -> Future[Kept]:
+        """Takes an event; the future is done when it is on the disk. Unavailable when there is no room."""
+        future: Future[Kept] = Future()
+        if self._closing.is_set() or self._queue.qsize() >= self._room:
+            raise Unavailable("Events cannot be kept at the moment; free some space on the store's disk.")
+        self._queue.put_nowait((entry, future))
+        return future
+
+    def close(self, timeout_s: float) -> int:
+        """Writes what waits, for `timeout_s` at most; returns how many events were lost."""
+        self._closing.set()
+        self._queue.put_nowait(None)
+        self._thread.join(timeout_s)
+        return self._queue.qsize() if self._thread.is_alive() else 0
+
+    def _run(self) -> None:
+        while True:
+            batch = [self._queue.get()]
+            while len(batch) < _BATCH and batch[-1] is not None:
+                try:
+                    batch.append(self._queue.get_nowait())
+                except queue.Empty:
+                    break
+            items = [item for item in batch if item is not None]
+            if items and not self._write(items):
+                return
+            if batch[-1] is None:
+                return
+
+    def _write(self, items: list[tuple[Entry, Future[Kept]]]) -> bool:
+        while True:
+            try:
+                kept = self._outbox.append([entry for entry, _ in items])
+            except Unavailable as error:
+                if self._closing.is_set():
+                    for _, future in items:
+                        future.set_exception(error)
+                    return False
+                time.sleep(_RETRY_S)
+                continue
+            for (_, future), item in zip(items, kept, strict=True):
+                future.set_result(item)
+            self._on_kept(kept)
+            return True
