@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 
 from guardian.core.errors import ModelMissing
-from guardian.models import Found, ModelStore
+from guardian.models import Found, ModelStore, how_to_get
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = {"chromium": ("chromium", "chromium-browser", "google-chrome")}
@@ -54,12 +54,17 @@ def weights() -> Callable[..., Found]:
     """weights("face") or weights("face", "yunet") -> verified files; skips when they are not here."""
 
     def find(role: str, model_id: str | None = None) -> Found:
-        try:
-            found = ModelStore.default().find(role)
-        except ModelMissing as error:
-            lacking("weights", str(error))
-        if model_id not in (None, found.model_id):
-            lacking("preferred-weights", found.note)
-        return found
+        store = ModelStore.default()
+        if model_id is None:
+            try:
+                return store.find(role)
+            except ModelMissing as error:
+                lacking("weights", str(error))
+        spec = store.manifest.role(role)
+        model = next(model for model in spec.models if model.id == model_id)
+        files = store.files_of(model)
+        if files is None:
+            lacking("preferred-weights", f"{model.title} is not here: {how_to_get(spec, model)}")
+        return Found(role, model.id, files, model is spec.models[0], "")
 
     return find
