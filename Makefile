@@ -9,7 +9,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-INSTALL := $(PIP) install --quiet --prefer-binary --constraint constraints.txt --editable
+INSTALL := $(PIP) install -qq --prefer-binary --constraint constraints.txt --editable
 OUT ?= demo-out
 
 STAMPS := $(VENV)/stamps

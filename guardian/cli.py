@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from guardian import __version__
+from guardian.commands.doctor import doctor
 from guardian.commands.models import app as models_app
 from guardian.core.errors import GuardianError
 
@@ -40,6 +41,7 @@ def root(
     """Protects and moderates video calls between merchants and shoppers."""
 
 
+app.command()(doctor)
 app.add_typer(models_app, name="models")
 
 

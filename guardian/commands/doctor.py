@@ -1,0 +1,227 @@
+"""`guardian doctor`: what works on this machine, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from guardian.core.errors import GuardianError, ModelMissing, Unavailable
+
+MIB = 1 << 20
+CALL_MIB = 300
+"""Memory one call process may take (design target)."""
+IMPORT_S = 60.0
+
+# Module -> what stops working without it; the first group is what the main job stands on.
+NEEDED = {
+    "aiortc": "no call can be joined",
+    "av": "no sound or picture can be coded",
+    "cv2": "no picture can be covered",
+    "onnxruntime": "no network can be run",
+    "ai_edge_litert.interpreter": "people are not found",
+    "pocketsphinx": "English is not heard without further weights",
+}
+USEFUL = {
+    "sherpa_onnx": "Mandarin is not heard",
+    "mediapipe": "benchmarks lack a peer",
+    "skimage": "the demo lacks its sample portrait (extra `demo`)",
+}
+CODECS = (("libvpx", "vp8"), ("libx264", "h264"), ("libopus", "opus"))
+"""FFmpeg's encoder and decoder names of what a call is made of."""
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "firefox")
+
+
+class Verdict(StrEnum):
+    """ok; warn: something is less good than it could be; fail: the main job cannot run."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at: what was found, and what to do when it is not ok."""
+
+    name: str
+    verdict: Verdict
+    found: str
+    advice: str = ""
+
+
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    port: Annotated[int | None, typer.Option(help="Port that should be free; default: the set one.")] = None,
+) -> None:
+    """Say what works on this machine and what to do; exit 1 only if calls cannot be protected."""
+    checks = []
+    for check in examine(port):
+        checks.append(check)
+        if not json:
+            _show(check)
+    if json:
+        from json import dumps
+
+        ok = all(check.verdict is not Verdict.FAIL for check in checks)
+        typer.echo(dumps({"ok": ok, "checks": [asdict(check) for check in checks]}, indent=2))
+    failed = [check.name for check in checks if check.verdict is Verdict.FAIL]
+    if failed:
+        raise Unavailable(f"Calls cannot be protected on this machine yet: see {', '.join(failed)}.")
+
+
+def examine(port: int | None) -> Iterator[Check]:
+    """All checks, in the order a newcomer would fix them."""
+    yield _python()
+    yield _cores()
+    yield _memory()
+    for module, loss in NEEDED.items():
+        yield _engine(module, Verdict.FAIL, loss)
+    for module, loss in USEFUL.items():
+        yield _engine(module, Verdict.WARN, loss)
+    yield from _codecs()
+    yield from _weights()
+    yield _port(port)
+    yield _browser()
+
+
+def _python() -> Check:
+    # An older one never comes this far: the package asks for 3.11 and does not even parse below it.
+    return Check("python", Verdict.OK, sys.version.split()[0])
+
+
+def _cores() -> Check:
+    cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    quota = _words("/sys/fs/cgroup/cpu.max", 2)
+    if quota and quota[0] != "max":
+        cores = min(cores, int(quota[0]) / int(quota[1]))
+    if cores >= 1:
+        return Check("cores", Verdict.OK, f"{cores:g}")
+    return Check("cores", Verdict.WARN, f"{cores:g}", "Allow at least one core; pictures will come late.")
+
+
+def _memory() -> Check:
+    lines = _words("/proc/meminfo", 1 << 16)
+    free = int(lines[lines.index("MemAvailable:") + 1]) // 1024 if "MemAvailable:" in lines else None
+    limit = _words("/sys/fs/cgroup/memory.max", 1)
+    used = _words("/sys/fs/cgroup/memory.current", 1)
+    if limit and used and limit[0] != "max":
+        left = (int(limit[0]) - int(used[0])) // MIB
+        free = left if free is None else min(free, left)
+    if free is None:
+        return Check("memory", Verdict.WARN, "not known on this system", "Give Guardian 1 GiB or more.")
+    if free < CALL_MIB:
+        advice = f"Free some memory or raise the limit: a call takes up to {CALL_MIB} MiB."
+        return Check("memory", Verdict.WARN, f"{free} MiB free", advice)
+    return Check("memory", Verdict.OK, f"{free} MiB free")
+
+
+def _engine(module: str, verdict: Verdict, loss: str) -> Check:
+    # In a process of its own: a native library that does not fit this processor kills whoever loads it.
+    name = f"import {module.partition('.')[0]}"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", f"import {module}"], capture_output=True, timeout=IMPORT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Check(name, verdict, f"takes over {IMPORT_S:.0f} s", f"Without it {loss}.")
+    if done.returncode == 0:
+        return Check(name, Verdict.OK, "works")
+    if done.returncode < 0:
+        advice = f"Without it {loss}; this processor may lack what the package was built for."
+        return Check(name, verdict, f"dies of signal {-done.returncode}", advice)
+    return Check(name, verdict, "does not load", f"Without it {loss}; install guardian-sidecar again.")
+
+
+def _codecs() -> Iterator[Check]:
+    try:
+        from av.codec import Codec
+        from av.error import FFmpegError
+    except ImportError:
+        return  # said already
+    for encoder, decoder in CODECS:
+        name = f"codec {decoder}"
+        try:
+            Codec(encoder, "w")
+            Codec(decoder, "r")
+        except (FFmpegError, ValueError):
+            optional = decoder == "h264"
+            advice = (
+                "Peers that offer only H.264 cannot join; use the PyAV wheel or an FFmpeg with libx264."
+                if optional
+                else f"Use the PyAV wheel, or build FFmpeg with {encoder}."
+            )
+            yield Check(name, Verdict.WARN if optional else Verdict.FAIL, "not in this FFmpeg", advice)
+        else:
+            yield Check(name, Verdict.OK, f"{encoder} writes, {decoder} reads")
+
+
+def _weights() -> Iterator[Check]:
+    from guardian.models import ModelStore
+
+    try:
+        store = ModelStore.default()
+    except GuardianError as error:
+        yield Check("weights", Verdict.FAIL, "cannot be looked for", str(error))
+        return
+    for role in store.manifest.roles:
+        if role.on_request:
+            continue
+        name = f"weights {role.name}"
+        try:
+            found = store.find(role.name)
+        except ModelMissing as error:
+            yield Check(name, Verdict.FAIL if role.required else Verdict.WARN, "missing", str(error))
+            continue
+        if found.preferred:
+            yield Check(name, Verdict.OK, found.model_id)
+        else:
+            yield Check(name, Verdict.WARN, found.model_id, found.note)
+
+
+def _port(wanted: int | None) -> Check:
+    from guardian.settings import load
+
+    port = load().server.port if wanted is None else wanted
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            advice = f"Another program uses it: stop that, or run `guardian serve --port {port + 1}`."
+            return Check("port", Verdict.WARN, f"{port} is taken", advice)
+    return Check("port", Verdict.OK, f"{port} is free")
+
+
+def _browser() -> Check:
+    for program in BROWSERS:
+        path = shutil.which(program)
+        if path:
+            return Check("browser", Verdict.OK, path)
+    advice = "The demo page opens in a browser on another machine just as well; browser tests are skipped."
+    return Check("browser", Verdict.WARN, "none found", advice)
+
+
+def _words(path: str, words: int) -> list[str]:
+    """The first words of a small system file; none where it is not there."""
+    try:
+        return Path(path).read_text(encoding="ascii", errors="replace").split()[:words]
+    except OSError:
+        return []
+
+
+def _show(check: Check) -> None:
+    colour = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}[check.verdict]
+    typer.secho(f"{check.verdict:5}", fg=colour, nl=False)
+    typer.echo(f"{check.name:24} {check.found}")
+    if check.advice:
+        typer.echo(f"     {check.advice}")
