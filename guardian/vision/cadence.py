@@ -1,0 +1,49 @@
+"""How often people are looked for: more often when the picture moves, always before it is trusted."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from guardian.core.frames import U8, Planes
+
+STILL_TIMES = 2
+"""A still picture is segmented this many times less often than a moving one."""
+MOVING = 2.0
+"""Mean luma difference of thumbnails, since the last mask, above which a picture moves."""
+JUMPED = 9.0
+"""The same, above which the mask is of no use any more."""
+FIRST = 3
+"""Masks made one after another at the start."""
+
+
+class Cadence:
+    """Says when the next person mask is due. One thread only."""
+
+    def __init__(self, every: int) -> None:
+        """every: frames between two masks of a moving picture."""
+        self._every = max(every, 1)
+        self.restart()
+
+    def restart(self) -> None:
+        """The next masks are due at once."""
+        self.age = 0
+        self._made = 0
+        self._seen: U8 | None = None
+        self._thumbnail: U8 | None = None
+
+    def due(self, planes: Planes) -> bool:
+        """Whether this picture needs a mask of its own."""
+        self._thumbnail = np.asarray(cv2.resize(planes.y, (64, 36), interpolation=cv2.INTER_LINEAR), np.uint8)
+        if self._seen is None or self._made < FIRST:
+            return True
+        moved = float(cv2.mean(cv2.absdiff(self._seen, self._thumbnail))[0])
+        self.age += 1
+        every = self._every if moved > MOVING else self._every * STILL_TIMES
+        return moved > JUMPED or self.age >= every
+
+    def answered(self) -> None:
+        """The mask of the picture of the last `due` has come."""
+        self.age = 0
+        self._made += 1
+        self._seen = self._thumbnail

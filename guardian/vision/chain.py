@@ -1,0 +1,215 @@
+"""The protection chain: a raw frame in, a safe frame and notes out.
+
+`VideoChain.protect` is the way of a frame from top to bottom. It never raises and never returns
+raw pixels: whatever goes wrong ends in the last safe cover and then in the curtain.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from guardian.core.config import VisionConfig
+from guardian.core.frames import Mode, RawFrame, SafeFrame
+from guardian.core.geometry import Box
+from guardian.core.notes import Face, FrameNotes
+from guardian.core.ports import Clock, FaceFinder, PersonFinder
+from guardian.core.protection import CurtainReason, Protection
+from guardian.core.tracks import FaceTracks
+from guardian.vision import pictures
+from guardian.vision.answers import Doubt, believed_faces, believed_mask
+from guardian.vision.cadence import Cadence
+from guardian.vision.cover import CELL, STRICT_CELL, Covering, cover, curtain
+from guardian.vision.cover import held as repeated
+from guardian.vision.mask import GRID, ShownMask, cover_box, visible
+
+__all__ = ["VideoChain", "curtain"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """The last covered frame and the mode it was made for."""
+
+    frame: SafeFrame
+    mode: Mode
+
+
+class _Stages:
+    """Milliseconds of the stages of one frame."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.began = self._mark = clock()
+        self.ms: dict[str, float] = {}
+
+    def done(self, stage: str) -> None:
+        """Counts the time since the last call for `stage`."""
+        now = self._clock()
+        self.ms[stage] = (now - self._mark) * 1000
+        self._mark = now
+
+    def total(self) -> float:
+        """Milliseconds since the frame was taken up."""
+        return (self._clock() - self.began) * 1000
+
+
+class VideoChain:
+    """Protects one video stream.
+
+    `protect` and `warm_up` belong to one thread. `mode`, `distrust`, `held` and `curtain` may be
+    used from any.
+    """
+
+    def __init__(
+        self,
+        faces: FaceFinder,
+        people: PersonFinder,
+        config: VisionConfig,
+        mode: Mode,
+        clock: Clock = time.perf_counter,
+    ) -> None:
+        """clock: the one `RawFrame.arrived` was read from."""
+        self._face_finder, self._person_finder = faces, people
+        self._config, self._mode, self._clock = config, mode, clock
+        self._protection = Protection(config.warm_frames)
+        self._tracks = FaceTracks(config.face_hold_s)
+        self._mask = ShownMask()
+        self._cadence = Cadence(config.segment_every)
+        self._settled: tuple[tuple[int, int], Mode] | None = None
+        self._last: _Last | None = None
+        self._distrusted: str | None = None
+
+    @property
+    def mode(self) -> Mode:
+        """What the picture may show; a new value counts from the next frame on."""
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode: Mode) -> None:
+        self._mode = mode
+
+    def warm_up(self) -> None:
+        """Runs each finder once on a grey picture, so that the first frame does not wait for them."""
+        blank = curtain((640, 360), 0.0, 0.0, CurtainReason.STARTING).planes
+        self._face_finder.find(blank)
+        self._person_finder.find(blank)
+
+    def distrust(self, reason: str) -> None:
+        """The coming picture is not to be trusted (packets lost, say): prove everything anew."""
+        self._distrusted = reason
+
+    def curtain(self, size: tuple[int, int], t: float, arrived: float, reason: CurtainReason) -> SafeFrame:
+        """A curtain of `size` (w, h) for a frame of time t; needs no raw frame and no finder."""
+        return curtain(size, t, arrived, reason)
+
+    def held(self, t: float, arrived: float) -> SafeFrame | None:
+        """The last covered frame again, or None when there is none or it is older than `hold_s`.
+
+        Its age is the larger one by t and by arrived; it is not shown in a mode it was not made for.
+        """
+        last = self._last
+        if last is None or last.mode is not self._mode:
+            return None
+        age = max(abs(t - last.frame.t), abs(arrived - last.frame.arrived))
+        # Written so that NaN is too old.
+        return repeated(last.frame, t, arrived) if age <= self._config.hold_s else None
+
+    def protect(self, raw: RawFrame) -> tuple[SafeFrame, FrameNotes]:
+        """The frame, fit to leave, and what was done with it."""
+        stages = _Stages(self._clock)
+        mode = self._mode
+        faces: tuple[Face, ...] = ()
+        try:
+            if mode is Mode.PRIVATE:
+                safe = self._private(raw)
+            else:
+                size = self._settle(raw, mode)
+                faces = self._find_faces(raw, size)
+                stages.done("faces")
+                self._find_people(raw)
+                stages.done("people")
+                covering = self._decide(faces, size, mode)
+                safe = cover(raw, covering)
+                stages.done("cover")
+                self._in_time(raw)
+                safe = self._trusted(safe, raw, mode)
+        # The one place where anything a finder or a broken picture can do ends: behind the curtain.
+        except Exception as problem:  # noqa: BLE001
+            safe = self._doubted(raw, problem)
+        notes = FrameNotes(
+            state=self._protection.state,
+            mode=mode,
+            showing=safe.showing,
+            faces=faces,
+            mask_age=self._cadence.age,
+            stages_ms=stages.ms,
+            protect_ms=stages.total(),
+            reason=self._protection.reason,
+        )
+        return safe, notes
+
+    def _private(self, raw: RawFrame) -> SafeFrame:
+        """Nothing is shown, so nothing need be proven; whatever comes later starts from nothing."""
+        if self._settled is not None:
+            self._settled = self._last = None
+            self._protection.restart("private")
+        return curtain(raw.planes.size, raw.t, raw.arrived, CurtainReason.PRIVATE)
+
+    def _settle(self, raw: RawFrame, mode: Mode) -> tuple[int, int]:
+        """Size of the picture; a new size or mode and lost trust start over."""
+        size = pictures.check(raw.planes)
+        if self._settled != (size, mode):
+            if self._settled is None or self._settled[0] != size:
+                self._tracks.clear()
+            self._mask.clear()
+            self._cadence.restart()
+            self._last = None
+            self._protection.restart("starting")
+            self._settled = (size, mode)
+        distrusted, self._distrusted = self._distrusted, None
+        if distrusted is not None:
+            self._mask.clear()
+            self._cadence.restart()
+            raise Doubt(distrusted)
+        return size
+
+    def _find_faces(self, raw: RawFrame, size: tuple[int, int]) -> tuple[Face, ...]:
+        seen = believed_faces(self._face_finder.find(raw.planes), size)
+        return self._tracks.update(seen, raw.t)
+
+    def _find_people(self, raw: RawFrame) -> None:
+        if self._cadence.due(raw.planes):
+            self._mask.update(believed_mask(self._person_finder.find(raw.planes)))
+            self._cadence.answered()
+
+    def _decide(self, faces: tuple[Face, ...], size: tuple[int, int], mode: Mode) -> Covering:
+        sx, sy = GRID[0] / size[0], GRID[1] / size[1]
+        boxes = [face.box for face in faces]
+        opacity = visible(self._mask, mode, [box.scaled(sx, sy) for box in boxes])
+        hidden: tuple[Box, ...] = tuple(cover_box(box) for box in boxes)
+        return Covering(opacity, hidden, STRICT_CELL if self._config.strict else CELL)
+
+    def _in_time(self, raw: RawFrame) -> None:
+        late = self._clock() - raw.arrived
+        if not late <= self._config.late_s:
+            raise Doubt("late")
+
+    def _trusted(self, safe: SafeFrame, raw: RawFrame, mode: Mode) -> SafeFrame:
+        if not self._protection.proven():
+            return self._stand_in(raw)
+        self._last = _Last(safe, mode)
+        return safe
+
+    def _doubted(self, raw: RawFrame, problem: Exception) -> SafeFrame:
+        # A library's own message could quote content; only its kind is passed on.
+        reason = str(problem) if isinstance(problem, Doubt) else f"failed: {type(problem).__name__}"
+        self._protection.doubt(reason)
+        self._tracks.coast(raw.t)
+        return self._stand_in(raw)
+
+    def _stand_in(self, raw: RawFrame) -> SafeFrame:
+        again = self.held(raw.t, raw.arrived)
+        if again is not None and again.planes.size == raw.planes.size:
+            return again
+        size = raw.planes.y.shape[::-1] if raw.planes.y.ndim == 2 else (2, 2)
+        return curtain((int(size[0]), int(size[1])), raw.t, raw.arrived, self._protection.curtain)

@@ -1,0 +1,131 @@
+"""The only maker of `SafeFrame`.
+
+What is hidden is replaced by a picture made of averages of 16x16 pixels (32x32 in strict) that no face has
+any part in: cells a face's cover touches are thrown away and filled in from the cells around them
+(push-pull interpolation, Gortler et al., The Lumigraph, 1996). So a face's cover looks like a blur
+and holds none of its pixels, and with nothing around it is grey.
+
+Output planes are freshly allocated for every frame and never written again, so an encoder may
+read a frame for as long as it likes. Input planes are only read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from guardian.core.frames import U8, Planes, RawFrame, SafeFrame, Showing
+from guardian.core.geometry import Box
+from guardian.core.protection import CurtainReason
+from guardian.vision.card import TEXTS, card
+
+F32 = npt.NDArray[np.float32]
+
+CELL, STRICT_CELL = 16, 32
+GREY = (110.0, 128.0, 128.0)
+_MID_CELLS = 4
+"""Cells are first scaled up this much smoothly, then on linearly: smooth, at half the cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Covering:
+    """What to hide of one frame.
+
+    opacity: uint8 (h', w'), any small size; 255 where the raw picture shows, 0 where nothing of it may.
+    faces: the boxes that no fill may take a pixel from, in picture pixels.
+    """
+
+    opacity: U8
+    faces: tuple[Box, ...]
+    cell: int = CELL
+
+
+def cover(raw: RawFrame, covering: Covering) -> SafeFrame:
+    """The picture with everything hidden that `covering` hides."""
+    w, h = raw.planes.size
+    cells = averages(raw.planes, covering.faces, covering.cell)
+    buffer = np.empty((h * 3 // 2, w), np.uint8)
+    flat = buffer.reshape(-1)
+    y = buffer[:h]
+    u = flat[w * h : w * h * 5 // 4].reshape(h // 2, w // 2)
+    v = flat[w * h * 5 // 4 :].reshape(h // 2, w // 2)
+    shown = cv2.resize(covering.opacity, (w, h), interpolation=cv2.INTER_LINEAR)
+    _blend(raw.planes.y, cells[0], np.asarray(shown, np.uint8), y)
+    shown = cv2.resize(covering.opacity, (w // 2, h // 2), interpolation=cv2.INTER_LINEAR)
+    _blend(raw.planes.u, cells[1], np.asarray(shown, np.uint8), u)
+    _blend(raw.planes.v, cells[2], np.asarray(shown, np.uint8), v)
+    buffer.setflags(write=False)
+    return SafeFrame(Planes(y, u, v), raw.t, raw.arrived, Showing.COVERED)
+
+
+def held(last: SafeFrame, t: float, arrived: float) -> SafeFrame:
+    """The last covered picture again, standing for a frame of time t."""
+    return SafeFrame(last.planes, t, arrived, Showing.HELD)
+
+
+def curtain(size: tuple[int, int], t: float, arrived: float, reason: CurtainReason) -> SafeFrame:
+    """A card of an even size (w, h) that says why there is no picture. From any thread."""
+    w, h = (max(int(side) // 2 * 2, 2) for side in size)
+    return SafeFrame(card((w, h), TEXTS[reason]), t, arrived, Showing.CURTAIN)
+
+
+def averages(planes: Planes, faces: tuple[Box, ...], cell: int) -> tuple[U8, U8, U8]:
+    """Averages of y, u, v over cells of about `cell` pixels, uint8 (rows, columns), without any face."""
+    w, h = planes.size
+    grid = (max(w // cell, 1), max(h // cell, 1))
+    small = [
+        np.asarray(cv2.resize(plane, grid, interpolation=cv2.INTER_AREA), np.uint8)
+        for plane in (planes.y, planes.u, planes.v)
+    ]
+    if faces:
+        small = _without(small, faces, grid[0] / w, grid[1] / h)
+    smooth = [np.asarray(cv2.blur(plane, (3, 3)), np.uint8) for plane in small]
+    return smooth[0], smooth[1], smooth[2]
+
+
+def _without(small: list[U8], faces: tuple[Box, ...], sx: float, sy: float) -> list[U8]:
+    rows, columns = small[0].shape
+    known = np.ones((rows, columns), np.float32)
+    for face in faces:
+        box = face.scaled(sx, sy)
+        x0, y0 = max(int(np.floor(box.x)), 0), max(int(np.floor(box.y)), 0)
+        x1, y1 = max(int(np.ceil(box.x + box.w)), 0), max(int(np.ceil(box.y + box.h)), 0)
+        known[y0:y1, x0:x1] = 0
+    stack = np.dstack([*[plane.astype(np.float32) * known for plane in small], known])
+    filled = _push_pull(stack)
+    whole = np.where(known[:, :, np.newaxis] > 0, stack[:, :, :3], filled)
+    return [np.clip(np.round(whole[:, :, i]), 0, 255).astype(np.uint8) for i in range(3)]
+
+
+def _push_pull(stack: F32) -> F32:
+    """Fills cells of weight 0 from those around.
+
+    stack: float32 (rows, columns, 4), three values times their weight, and the weight. Returns
+    float32 (rows, columns, 3), `GREY` when nothing at all is known.
+    """
+    rows, columns = stack.shape[:2]
+    weight = stack[:, :, 3:4]
+    if rows == 1 and columns == 1:
+        coarse = np.full((1, 1, 3), GREY, np.float32)
+    else:
+        half = (max((columns + 1) // 2, 1), max((rows + 1) // 2, 1))
+        smaller = np.asarray(cv2.resize(stack, half, interpolation=cv2.INTER_AREA), np.float32)
+        smaller = smaller.reshape(half[1], half[0], 4)
+        filled = _push_pull(smaller)
+        coarse = np.asarray(cv2.resize(filled, (columns, rows), interpolation=cv2.INTER_LINEAR), np.float32)
+        coarse = coarse.reshape(rows, columns, 3)
+    return np.asarray(np.where(weight > 1e-6, stack[:, :, :3] / np.maximum(weight, 1e-6), coarse), np.float32)
+
+
+def _blend(raw: U8, cells: U8, shown: U8, out: U8) -> None:
+    """out = raw where shown is 255, the scaled-up cells where it is 0, a mix between."""
+    h, w = raw.shape
+    mid = (min(cells.shape[1] * _MID_CELLS, w), min(cells.shape[0] * _MID_CELLS, h))
+    smooth = cv2.resize(cells, mid, interpolation=cv2.INTER_CUBIC)
+    soft = np.asarray(cv2.resize(smooth, (w, h), interpolation=cv2.INTER_LINEAR), np.uint8)
+    cv2.multiply(soft, cv2.bitwise_not(shown), dst=soft, scale=1 / 255)
+    cv2.multiply(raw, shown, dst=out, scale=1 / 255)
+    cv2.add(out, soft, dst=out)

@@ -1,0 +1,159 @@
+"""Finding faces: a small pass over every picture, closer looks in turn.
+
+YuNet covers faces of about 10 to 300 pixels, so one size does not do. Each picture is seen as a
+whole at about 320 pixels across; every `CLOSER_EVERY`th one has a closer look besides, in turn at four
+overlapping quarters (small faces) and at a tiny copy (faces that fill the picture). A new size and
+a sudden change of scene get all of them at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from guardian.core.frames import U8, Planes
+from guardian.core.geometry import Box
+from guardian.core.notes import Face, Seen, Unknown
+from guardian.vision.pictures import part, small_bgr
+
+F32 = npt.NDArray[np.float32]
+
+WHOLE_AREA = 320 * 192
+TILE_AREA = 400 * 240
+CLOSER_EVERY = 4
+TINY_AREA = 128 * 96
+SCENE_CUT = 22.0
+"""Mean luma difference of thumbnails above which a picture counts as another scene."""
+SAME_FACE_IOU = 0.3
+
+
+class FaceNet(Protocol):
+    """A face network at one picture size."""
+
+    name: str
+    multiple: int
+
+    def detect(self, bgr: U8) -> F32:
+        """float32 (n, 5): left, top, width, height in pixels of `bgr`, score 0..1."""
+        ...
+
+
+class YuNet:
+    """YuNet on onnxruntime, any size that is a multiple of 32.
+
+    Decoding after libfacedetection.train (Wu et al., YuNet, 2023): score = sqrt(cls * obj), box
+    centre = (cell + offset) * stride, box size = exp(size) * stride.
+    """
+
+    multiple = 32
+
+    def __init__(self, model: Path, threshold: float) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        self._threshold = threshold
+        self._cells: dict[tuple[int, int], F32] = {}
+        self.name = model.stem
+
+    def detect(self, bgr: U8) -> F32:
+        """See `FaceNet`."""
+        blob = np.ascontiguousarray(bgr.transpose(2, 0, 1), dtype=np.float32)[np.newaxis]
+        out = self._session.run(self._wanted, {"input": blob})
+        scores = np.sqrt(np.concatenate([c * o for c, o in zip(out[:3], out[3:6], strict=True)], axis=1))
+        scores = scores[0, :, 0]
+        if not np.isfinite(scores.sum()):
+            raise ValueError("the face network answered with something that is no number")
+        hits = np.flatnonzero(scores > self._threshold)
+        cells = self._grid(bgr.shape[1], bgr.shape[0])[hits]
+        raw = np.concatenate(out[6:9], axis=1)[0, hits]
+        stride = cells[:, 2:3]
+        size = np.exp(raw[:, 2:4]) * stride
+        corner = (cells[:, :2] + raw[:, :2]) * stride - size / 2
+        return np.concatenate([corner, size, np.minimum(scores[hits, np.newaxis], 1)], axis=1)
+
+    _wanted = tuple(f"{head}_{stride}" for head in ("cls", "obj", "bbox") for stride in (8, 16, 32))
+
+    def _grid(self, w: int, h: int) -> F32:
+        """float32 (n, 3): column, row and stride of every anchor, in the order of the outputs."""
+        if (w, h) not in self._cells:
+            rows = []
+            for stride in (8, 16, 32):
+                y, x = np.mgrid[: h // stride, : w // stride]
+                rows.append(np.stack([x.ravel(), y.ravel(), np.full(x.size, stride)], axis=1))
+            self._cells[w, h] = np.concatenate(rows).astype(np.float32)
+        return self._cells[w, h]
+
+
+class TurningFaceFinder:
+    """Looks at every picture as a whole and closer at parts of it in turn. One thread only."""
+
+    def __init__(self, net: FaceNet) -> None:
+        self._net = net
+        self._size = (0, 0)
+        self._thumbnail: U8 | None = None
+        self._count = 0
+        self.name = net.name
+
+    def find(self, planes: Planes) -> Seen[tuple[Face, ...]] | Unknown:
+        """Faces in pixels of `planes`."""
+        w, h = planes.size
+        everything = (0, 0, w, h)
+        found = [self._look(planes, everything, WHOLE_AREA)]
+        if self._new_scene(planes):
+            found += [self._closer(planes, turn) for turn in range(5)]
+        elif self._count % CLOSER_EVERY == CLOSER_EVERY - 1:
+            found.append(self._closer(planes, self._count // CLOSER_EVERY % 5))
+        self._count += 1
+        return Seen(_merged(np.concatenate(found)))
+
+    def _closer(self, planes: Planes, turn: int) -> F32:
+        w, h = planes.size
+        if turn == 4:
+            return self._look(planes, (0, 0, w, h), TINY_AREA)
+        tile_w, tile_h = _even(w * 0.55), _even(h * 0.55)
+        x0 = 0 if turn % 2 == 0 else w - tile_w
+        y0 = 0 if turn < 2 else h - tile_h
+        return self._look(planes, (x0, y0, x0 + tile_w, y0 + tile_h), TILE_AREA)
+
+    def _look(self, planes: Planes, box: tuple[int, int, int, int], area: int) -> F32:
+        x0, y0, x1, y1 = box
+        w, h = fit(x1 - x0, y1 - y0, area, self._net.multiple)
+        found = self._net.detect(small_bgr(part(planes, box), (w, h)))
+        sx, sy = (x1 - x0) / w, (y1 - y0) / h
+        return found * np.array([sx, sy, sx, sy, 1], np.float32) + np.array([x0, y0, 0, 0, 0], np.float32)
+
+    def _new_scene(self, planes: Planes) -> bool:
+        thumbnail = np.asarray(cv2.resize(planes.y, (32, 24), interpolation=cv2.INTER_LINEAR), np.uint8)
+        before, self._thumbnail = self._thumbnail, thumbnail
+        if before is None or planes.size != self._size:
+            self._size = planes.size
+            return True
+        return float(cv2.mean(cv2.absdiff(before, thumbnail))[0]) > SCENE_CUT
+
+
+def fit(w: int, h: int, area: int, multiple: int) -> tuple[int, int]:
+    """A size of about the shape of w x h, about `area` pixels, both numbers of the multiple."""
+    scale = min((area / (w * h)) ** 0.5, 1.0)
+    return (
+        max(round(w * scale / multiple), 2) * multiple,
+        max(round(h * scale / multiple), 2) * multiple,
+    )
+
+
+def _merged(found: F32) -> tuple[Face, ...]:
+    """One face for each heap of boxes that overlap."""
+    if not len(found):
+        return ()
+    boxes, scores = found[:, :4].astype(float), found[:, 4].astype(float)
+    kept = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), 0.0, SAME_FACE_IOU)
+    return tuple(Face(Box(*boxes[i].tolist()), float(scores[i])) for i in np.asarray(kept).ravel())
+
+
+def _even(value: float) -> int:
+    return int(value) // 2 * 2

@@ -1,0 +1,131 @@
+"""What of a picture may be seen: a small map from person probabilities, faces and the mode.
+
+Everything here leans towards hiding. Upright numbers are cells of a 256x144 grid stretched over
+the picture.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from guardian.core.frames import U8, Mode
+from guardian.core.geometry import Box
+
+F32 = npt.NDArray[np.float32]
+
+GRID = (256, 144)
+SURE = 0.65
+"""Person probability above which a cell is foreground; shown after two such masks in a row."""
+UNSURE = 0.45
+"""Probability below which a shown cell is hidden at once."""
+BYSTANDER = 0.3
+"""Probability above which product and install hide a cell as a person."""
+COVER_W, COVER_H = 1.4, 1.5
+"""Width and height of a face's cover, of its box: hair, ears and chin are the person too."""
+HEAD_SHARE = 0.4
+"""Share of a person without a found face that is hidden, from the top."""
+SMALLEST_PERSON = 0.004
+_CROSS = np.ones((3, 3), np.uint8)
+_BLOCK = np.ones((5, 5), np.uint8)
+
+
+class ShownMask:
+    """Which cells hold a person for certain; slow to show, quick to hide. One thread only."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets everything: nothing is a person, everything may be one."""
+        self._foreground: npt.NDArray[np.bool_] | None = None
+        self.person: npt.NDArray[np.bool_] | None = None
+        self.bystander: npt.NDArray[np.bool_] | None = None
+
+    def update(self, probability: F32) -> None:
+        """Takes a mask, float32 (h, w) 0..1 of any small size."""
+        if probability.shape != GRID[::-1]:
+            probability = np.asarray(cv2.resize(probability, GRID, interpolation=cv2.INTER_LINEAR))
+        sure = probability > SURE
+        before, self._foreground = self._foreground, sure
+        if before is None:
+            self.person = np.zeros_like(sure)
+            self.bystander = np.ones_like(sure)
+            self._maybe = probability > BYSTANDER
+            return
+        shown = sure & before
+        if self.person is not None:
+            shown |= self.person & (probability >= UNSURE)
+        self.person = shown
+        maybe = probability > BYSTANDER
+        self.bystander = maybe | self._maybe
+        self._maybe = maybe
+
+
+def visible(mask: ShownMask, mode: Mode, faces: list[Box]) -> U8:
+    """Opacity of the raw picture, uint8 (144, 256): 0 is hidden, 255 is shown.
+
+    faces are in cells of the grid. Where it is scaled up linearly, every pixel of a face's cover stays 0.
+    """
+    if mask.person is None or mask.bystander is None or mode is Mode.PRIVATE:
+        return np.zeros(GRID[::-1], np.uint8)
+    if mode is Mode.SELFIE:
+        shown = mask.person.astype(np.uint8) * np.uint8(255)
+        _hide_faceless_heads(shown, faces)
+        shown = _shrunk(shown)
+    else:
+        shown = np.full(GRID[::-1], 255, np.uint8) if mode is Mode.INSTALL else _CENTRE.copy()
+        people = cv2.dilate(mask.bystander.astype(np.uint8), _BLOCK)
+        shown[people != 0] = 0
+        shown = np.asarray(cv2.blur(shown, (3, 3)), np.uint8) * (people == 0).astype(np.uint8)
+    for box in faces:
+        _hide_face(shown, box)
+    return shown
+
+
+def cover_box(face: Box) -> Box:
+    """The box that hides a face: wider and taller, reaching further up than down."""
+    w, h = face.w * COVER_W, face.h * COVER_H
+    return Box(face.x + (face.w - w) / 2, face.y + (face.h - h) / 2 - face.h * 0.03, w, h)
+
+
+def _shrunk(shown: U8) -> U8:
+    """Eroded by a cell, with a soft edge that lies inside what was shown."""
+    core = cv2.erode(shown, _BLOCK, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.blur(core, (3, 3)), np.uint8)
+
+
+def _hide_faceless_heads(shown: U8, faces: list[Box]) -> None:
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(shown, connectivity=4)
+    for i in range(1, count):
+        x, y, w, h, area = (int(v) for v in stats[i])
+        if area < SMALLEST_PERSON * shown.size:
+            shown[labels == i] = 0
+        elif not any(_inside(face, x, y, w, h) for face in faces):
+            head = slice(y, y + max(round(h * HEAD_SHARE), 1))
+            shown[head][labels[head] == i] = 0
+
+
+def _inside(face: Box, x: int, y: int, w: int, h: int) -> bool:
+    mid_x, mid_y = face.x + face.w / 2, face.y + face.h / 2
+    return x - 2 <= mid_x <= x + w + 2 and y - face.h <= mid_y <= y + h
+
+
+def _hide_face(shown: U8, face: Box) -> None:
+    """Zero under the face's cover, rounded outside it, and one cell further for the scaling."""
+    box = cover_box(face)
+    x0, y0 = int(np.floor(box.x)) - 1, int(np.floor(box.y)) - 1
+    x1, y1 = int(np.ceil(box.x + box.w)) + 1, int(np.ceil(box.y + box.h)) + 1
+    shown[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = 0
+
+
+def _centre() -> U8:
+    """An ellipse in the middle, 60 % of the picture wide and 70 % high."""
+    grid = np.zeros(GRID[::-1], np.uint8)
+    w, h = GRID
+    cv2.ellipse(grid, (w // 2, h // 2), (round(w * 0.30), round(h * 0.35)), 0, 0, 360, (255,), cv2.FILLED)
+    return np.asarray(cv2.blur(grid, (7, 7)), np.uint8)
+
+
+_CENTRE = _centre()
