@@ -49,16 +49,6 @@ class Showing(StrEnum):
     """No picture at all: the whole-frame cover."""
 
 
-class CurtainReason(StrEnum):
-    """Why the merchant sees no picture. `guardian.vision.cover` has the words for each."""
-
-    STARTING = "starting"
-    CAMERA_OFF = "camera_off"
-    INTERRUPTED = "interrupted"
-    PRIVATE = "private"
-    NO_CONSENT = "no_consent"
-
-
 @dataclass(frozen=True, slots=True)
 class Planes:
     """One 4:2:0 picture, limited range BT.601.

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from guardian.core.calls import Answer, CallEvent, CallSpec, Scope
-from guardian.core.frames import AudioChunk, CurtainReason, Mode, Planes, RawFrame, SafeFrame
+from guardian.core.frames import AudioChunk, Mode, Planes, RawFrame, SafeFrame
 from guardian.core.notes import Face, FrameNotes, Lapse, Seen, Unknown
+from guardian.core.protection import CurtainReason
 from guardian.core.tokens import Hypothesis
 from guardian.core.violations import Role, ViolationChange
 

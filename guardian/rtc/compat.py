@@ -146,7 +146,7 @@ def timed_encoder(codec: RTCRtpCodecParameters) -> Any:
     encoder = get_encoder(codec)
     stock_encode = encoder.encode
 
-    def encode(frame: av.frame.Frame, force_keyframe: bool = False) -> Any:  # noqa: FBT001 - aiortc's signature
+    def encode(frame: av.frame.Frame, force_keyframe: bool = False) -> Any:
         ticket = frame.opaque
         started = time.monotonic()
         result = stock_encode(frame, force_keyframe)

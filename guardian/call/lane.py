@@ -1,0 +1,44 @@
+"""A lane: one thread for one stage, with an age that tells when it is stuck."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Lane:
+    """Runs one function at a time in its own thread. A stuck function cannot be cancelled: its age
+    is reported, and whoever supervises the process decides."""
+
+    def __init__(self, name: str) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._since: float | None = None
+
+    @property
+    def age_s(self) -> float:
+        """Seconds the function at work has been running; 0 when idle."""
+        since = self._since
+        return 0.0 if since is None else time.monotonic() - since
+
+    async def run(self, work: Callable[[], T], timeout_s: float) -> T:
+        """The result of `work`. TimeoutError after `timeout_s`; the thread stays busy then."""
+
+        def job() -> T:
+            self._since = time.monotonic()
+            try:
+                return work()
+            finally:
+                self._since = None
+
+        future = asyncio.get_running_loop().run_in_executor(self._pool, job)
+        async with asyncio.timeout(timeout_s):
+            return await future
+
+    def close(self) -> None:
+        """Takes no more work and does not wait for what is running."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

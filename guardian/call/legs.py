@@ -1,0 +1,65 @@
+"""What a call needs of a leg. `guardian.rtc.peer.Peer` is one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from guardian.core.frames import AudioChunk, RawFrame, SafeFrame
+from guardian.core.violations import Role
+
+Opaque = Any
+"""A decoded picture or piece of sound of the media library: passed on, never looked into."""
+
+
+class Leg(Protocol):
+    """One participant's connection."""
+
+    session_id: str
+    connected: asyncio.Event
+    closed: asyncio.Event
+
+    def receives(self, kind: str) -> bool: ...
+
+    async def answer(self, sdp: str) -> str: ...
+
+    async def add_candidates(self, fragment: str) -> None: ...
+
+    async def next_picture(self, timeout_s: float) -> RawFrame: ...
+
+    async def next_relayed(self, timeout_s: float) -> Opaque: ...
+
+    async def next_sound(self, timeout_s: float) -> Opaque: ...
+
+    async def close(self) -> None: ...
+
+
+class SpeechTap(Protocol):
+    """Turns a leg's sound into chunks to be heard."""
+
+    def chunks(self, frame: Opaque) -> Iterator[AudioChunk]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where outgoing media come from."""
+
+    safe: Callable[[], Awaitable[SafeFrame]]
+    """The shopper's picture for the merchant; always has something safe to show."""
+    sent: Callable[[SafeFrame, float, float], None]
+    relayed: Callable[[float], Awaitable[Opaque]]
+    """The merchant's picture for the shopper."""
+    voices: dict[Role, Callable[[float], Awaitable[Opaque]]]
+    """The voice of a role, for the other one."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegMaker:
+    """The media library, as the call sees it."""
+
+    open: Callable[[Role, Sources], Leg]
+    tap: Callable[[float], SpeechTap]
+    ended: type[Exception]
+    """What `next_*` raise when nothing more will come."""

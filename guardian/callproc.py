@@ -1,0 +1,230 @@
+"""Ring 2, the root of a call process: models and media in, messages out.
+
+Started by the supervisor as `python -m guardian.callproc --link FD`. It lives as long as its call
+and dies with its server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import faulthandler
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from guardian.call.legs import LegMaker, Sources
+from guardian.call.picture import Eyes
+from guardian.call.session import CallSession, Workshop
+from guardian.core.calls import CallEvent, CallSpec, Scope
+from guardian.core.config import WorkConfig
+from guardian.core.errors import CallFailed, GuardianError
+from guardian.core.frames import Mode
+from guardian.core.ports import CurtainMaker, Ears, Protector
+from guardian.core.violations import Role
+from guardian.fleet.messages import (
+    MAX_LINE,
+    Action,
+    Link,
+    Note,
+    config_from_json,
+    error_message,
+    spec_from_json,
+)
+
+logger = logging.getLogger(__name__)
+
+_BEAT_S = 1.0
+_START_S = 15.0
+_LAST_WORDS_S = 6.0
+
+
+@dataclass(slots=True)
+class Senses:
+    """How a call sees and hears. Tests put broken ones in to see that nothing leaks."""
+
+    open_eyes: Callable[[WorkConfig, Mode], Protector]
+    open_ears: Callable[[WorkConfig, CallSpec, Role], Ears]
+    curtain: CurtainMaker
+    engines: Callable[[], Mapping[str, Any]]
+
+
+def real_senses() -> Senses:
+    """The models of this machine."""
+    # Heavy imports; the process says it is ready before it has them all.
+    from guardian.ears import open_ears
+    from guardian.eyes import eye_models, open_eyes
+    from guardian.models import ModelStore
+    from guardian.vision.cover import curtain
+
+    store = ModelStore.default()
+    names: dict[str, Any] = {}
+
+    def eyes(config: WorkConfig, mode: Mode) -> Protector:
+        chain = open_eyes(store, config.vision, mode)
+        names.update(eye_models(store).as_dict())
+        return chain
+
+    def ears(config: WorkConfig, spec: CallSpec, role: Role) -> Ears:
+        chain = open_ears(store, config.speech, spec.languages, role)
+        names.update(chain.engines)
+        return chain
+
+    return Senses(eyes, ears, curtain, lambda: names)
+
+
+def leg_maker(config: WorkConfig) -> LegMaker:
+    """Legs over aiortc."""
+    from guardian.rtc.convert import SpeechTap
+    from guardian.rtc.peer import LegEnded, Outgoing, Peer
+    from guardian.rtc.tracks import RelayVideoTrack, SafeVideoTrack, VoiceTrack
+
+    def open_leg(role: Role, sources: Sources) -> Peer:
+        voice = VoiceTrack(sources.voices[role.other])
+        if role is Role.MERCHANT:
+            return Peer(config.media, Outgoing(voice, SafeVideoTrack(sources.safe, sources.sent)))
+        return Peer(config.media, Outgoing(voice, RelayVideoTrack(sources.relayed)))
+
+    return LegMaker(open_leg, SpeechTap, LegEnded)
+
+
+class CallProcess:
+    """Answers the server and reports to it while the call lasts."""
+
+    def __init__(self, link: Link, senses: Callable[[], Senses]) -> None:
+        self._link = link
+        self._senses = senses
+        self._call: CallSession | None = None
+
+    async def run(self) -> None:
+        """From the start message to the end of the call."""
+        async with asyncio.timeout(_START_S):
+            start = await self._link.receive()
+        if start is None or start.get("do") != Action.START:
+            return
+        config = config_from_json(start["config"])
+        call = self._call = CallSession(spec_from_json(start["spec"]), config, self._workshop(config))
+        self._link.write({"note": Note.READY})
+        reason = "failed"
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                listening = tasks.create_task(self._listen(call))
+                beating = tasks.create_task(self._beat(call))
+                reason = await call.run()
+                listening.cancel()
+                beating.cancel()
+        finally:
+            if reason != "failed":
+                self._link.write({"note": Note.ENDED, "reason": reason, "status": call.status()})
+            await self._link.flush()
+
+    def _workshop(self, config: WorkConfig) -> Workshop:
+        senses = self._senses()
+        return Workshop(
+            legs=leg_maker(config),
+            eyes=Eyes(lambda mode: senses.open_eyes(config, mode), senses.curtain),
+            ears=lambda spec, role: senses.open_ears(config, spec, role),
+            engines=senses.engines,
+            tell=self._tell,
+        )
+
+    def _tell(self, event: CallEvent) -> None:
+        self._link.write({"note": Note.EVENT, "event": asdict(event)})
+
+    async def _beat(self, call: CallSession) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _BEAT_S
+            await asyncio.sleep(_BEAT_S)
+            status = {**call.status(), "loop_lag_ms": round((loop.time() - due) * 1000, 1)}
+            self._link.write({"note": Note.BEAT, "lane_age_s": call.picture.lane_age_s, "status": status})
+            await self._link.flush()
+
+    async def _listen(self, call: CallSession) -> None:
+        """One request after the other; offers take a moment and run beside."""
+        async with asyncio.TaskGroup() as tasks:
+            while (message := await self._link.receive()) is not None:
+                tasks.create_task(self._answer(call, message))
+            call.end("the server is gone")
+
+    async def _answer(self, call: CallSession, message: Mapping[str, Any]) -> None:
+        number = message.get("id", 0)
+        try:
+            ok = await self._do(call, message)
+        except GuardianError as error:
+            self._link.write({"re": number, **error_message(error)})
+        except Exception as error:
+            logger.exception("a request failed", extra={"action": str(message.get("do"))})
+            failure = CallFailed("The call process could not do this; see its log.")
+            failure.__cause__ = error
+            self._link.write({"re": number, **error_message(failure)})
+        else:
+            self._link.write({"re": number, "ok": ok})
+
+    async def _do(self, call: CallSession, message: Mapping[str, Any]) -> dict[str, Any]:
+        match message.get("do"):
+            case Action.OFFER:
+                answer = await call.offer(Role(message["role"]), message["sdp"])
+                return asdict(answer)
+            case Action.TRICKLE:
+                await call.trickle(message["session_id"], message["fragment"])
+            case Action.HANG_UP:
+                call.hang_up(message["session_id"], message["reason"])
+            case Action.SET_MODE:
+                call.set_mode(Mode(message["mode"]))
+            case Action.SET_SCOPES:
+                call.set_scopes([Scope(scope) for scope in message["scopes"]])
+        return {}
+
+
+async def _serve(link_fd: int, senses: Callable[[], Senses]) -> None:
+    loop = asyncio.get_running_loop()
+    # Encoders of both legs, and nothing else, run in the default executor.
+    loop.set_default_executor(ThreadPoolExecutor(max_workers=4, thread_name_prefix="encode"))
+    reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=link_fd), limit=MAX_LINE)
+    await CallProcess(Link(reader, writer), senses).run()
+
+
+def _die_with_parent() -> None:
+    """Ends the process when the server is gone, even if the event loop is stuck."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        time.sleep(_LAST_WORDS_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def main(senses: Callable[[], Senses] = real_senses) -> None:
+    """The process from start to end; leaves without waiting for stuck native threads."""
+    parser = argparse.ArgumentParser(prog="guardian.callproc")
+    parser.add_argument("--link", type=int, required=True, help="file descriptor of the socket pair")
+    link_fd = parser.parse_args().link
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server, which ends the calls.
+    _die_with_parent()
+    code = 1
+    try:
+        asyncio.run(_serve(link_fd, senses))
+        code = 0
+    except BaseException:
+        logger.exception("the call process ends")
+    sys.stderr.flush()
+    # Decoder threads of aiortc are not daemons and a stuck model cannot be stopped.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Bookkeeping of spans in which something was not seen or not heard. Pure; times are given."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+
+from guardian.core.notes import Lapse, Part
+
+_JOIN_S = 1.0
+_KEEP = 200
+
+
+class LapseBook:
+    """Lapses of one part of one leg. Spans closer than a second are one; the last 200 are kept."""
+
+    def __init__(self, part: Part, leg: str) -> None:
+        self._part = part
+        self._leg = leg
+        self._spans: deque[Lapse] = deque(maxlen=_KEEP)
+        self.seconds = 0.0
+        """Seconds lost in all."""
+        self.count = 0
+        """Lapses in all, forgotten ones included."""
+
+    def add(self, t_start: float, t_end: float, reason: str) -> bool:
+        """Counts a span of media seconds. True when a new lapse began with it."""
+        if self._spans and t_start - self._spans[-1].t_end <= _JOIN_S:
+            last = self._spans[-1]
+            grown = max(last.t_end, t_end)
+            self.seconds += grown - last.t_end
+            self._spans[-1] = replace(last, t_end=grown)
+            return False
+        self._spans.append(Lapse(self._part, self._leg, t_start, t_end, reason))
+        self.seconds += t_end - t_start
+        self.count += 1
+        return True
+
+    @property
+    def spans(self) -> tuple[Lapse, ...]:
+        """The lapses kept, oldest first."""
+        return tuple(self._spans)

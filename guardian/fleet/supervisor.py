@@ -1,0 +1,367 @@
+"""Runs one process per call, talks to it, watches it, and cleans up after it.
+
+Slots are counted, never sampled. A process that dies, stops beating or is stuck in a frame takes
+its call with it: the call ends as failed, its peers lose the connection, the server lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+from guardian.core.calls import Answer, CallEvent, CallEventType, CallSpec, Scope
+from guardian.core.config import WorkConfig
+from guardian.core.errors import CallExists, CallFailed, HostFull, NoSuchCall
+from guardian.core.frames import Mode
+from guardian.core.violations import Role
+from guardian.fleet.messages import (
+    MAX_LINE,
+    Action,
+    Link,
+    Note,
+    event_from_json,
+    raise_from,
+    spec_to_json,
+)
+
+logger = logging.getLogger(__name__)
+
+_REMEMBERED = 1000
+_END_S = 8.0
+_DUMP_S = 0.3
+Desk = Callable[[CallSpec, CallEvent], None]
+
+
+def call_process_command() -> tuple[str, ...]:
+    """The command that starts a call process; ` --link FD` is added."""
+    return (sys.executable, "-m", "guardian.callproc")
+
+
+class _Worker:
+    """One call and its process."""
+
+    def __init__(self, spec: CallSpec) -> None:
+        self.spec = spec
+        self.process: asyncio.subprocess.Process | None = None
+        self.link: Link | None = None
+        self.ready = asyncio.Event()
+        self.gone = asyncio.Event()
+        self.status: dict[str, Any] = {}
+        self.ended_reason: str | None = None
+        self.beat_at = time.monotonic()
+        self.task: asyncio.Task[None] | None = None
+        self._next_id = 0
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+
+    async def ask(self, action: Action, timeout_s: float, **fields: Any) -> dict[str, Any]:
+        """The reply to a request. Raises what the process raised; CallFailed when it is gone."""
+        if self.link is None or self.gone.is_set():
+            raise CallFailed("The call is over.")
+        self._next_id += 1
+        number = self._next_id
+        reply = asyncio.get_running_loop().create_future()
+        self._waiting[number] = reply
+        try:
+            self.link.write({"id": number, "do": action, **fields})
+            async with asyncio.timeout(timeout_s):
+                message = await reply
+        except TimeoutError:
+            raise CallFailed("The call process did not answer in time; create a new call.") from None
+        finally:
+            del self._waiting[number]
+        raise_from(message)
+        ok: dict[str, Any] = message.get("ok", {})
+        return ok
+
+    def replied(self, message: dict[str, Any]) -> None:
+        """A reply has come."""
+        waiting = self._waiting.get(message.get("re", -1))
+        if waiting is not None and not waiting.done():
+            waiting.set_result(message)
+
+    def lost(self) -> None:
+        """The process is gone: nobody waits for it any longer."""
+        self.gone.set()
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(CallFailed("The call process died; create a new call."))
+
+
+class Supervisor:
+    """The `CallHost` of one machine. Use as an async context manager; leaving it ends every call."""
+
+    def __init__(self, work: WorkConfig, desk: Desk, command: Sequence[str] | None = None) -> None:
+        self._work = work
+        self._desk = desk
+        self._command = tuple(command) if command is not None else call_process_command()
+        self._workers: dict[str, _Worker] = {}
+        self._finished: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._tasks = asyncio.TaskGroup()
+        self._accepting = False
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        self._accepting = True
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.drain("the server stops")
+        await self._tasks.__aexit__(kind, error, trace)
+
+    async def drain(self, reason: str) -> None:
+        """Accepts no more calls and ends those there are, by force after a deadline."""
+        self._accepting = False
+        workers = list(self._workers.values())
+        for worker in workers:
+            if worker.link is not None:
+                worker.link.write({"id": 0, "do": Action.HANG_UP, "session_id": None, "reason": reason})
+        try:
+            async with asyncio.timeout(_END_S):
+                for worker in workers:
+                    await worker.gone.wait()
+        except TimeoutError:
+            for worker in workers:
+                _kill(worker)
+
+    # --- CallHost -----------------------------------------------------------------------------
+
+    async def open(self, spec: CallSpec) -> None:
+        """Admits a call and starts its process. HostFull, CallExists, CallFailed."""
+        if spec.call_id in self._workers or spec.call_id in self._finished:
+            raise CallExists("A call with this call_id exists already; choose another.")
+        if not self._accepting:
+            raise HostFull("Guardian is shutting down; use another instance.", 30)
+        if len(self._workers) >= self._work.limits.max_calls:
+            raise HostFull("Every slot is taken; try again later or use another instance.", 5)
+        worker = _Worker(spec)
+        self._workers[spec.call_id] = worker
+        worker.task = self._tasks.create_task(self._attend(worker), name=f"call-{spec.call_id}")
+        try:
+            async with asyncio.timeout(self._work.limits.start_s):
+                await _first_of(worker.ready, worker.gone)
+        except TimeoutError:
+            _kill(worker)
+        except BaseException:
+            _kill(worker)
+            raise
+        if not worker.ready.is_set() or worker.gone.is_set():
+            raise CallFailed(
+                "The call process could not be started; see the server's log, or run guardian doctor."
+            )
+
+    async def offer(self, call_id: str, role: Role, sdp: str) -> Answer:
+        """Connects a leg. NoSuchCall, OfferRefused, CallFailed."""
+        reply = await self._ask(call_id, Action.OFFER, role=role, sdp=sdp)
+        return Answer(str(reply["session_id"]), str(reply["sdp"]))
+
+    async def trickle(self, call_id: str, session_id: str, fragment: str) -> None:
+        """Adds remote candidates. NoSuchCall, OfferRefused, CallFailed."""
+        await self._ask(call_id, Action.TRICKLE, session_id=session_id, fragment=fragment)
+
+    async def hang_up(self, call_id: str, session_id: str | None, reason: str) -> None:
+        """Ends a leg, or the call when None. Idempotent."""
+        worker = self._workers.get(call_id)
+        if worker is None or worker.gone.is_set():
+            return
+        try:
+            await self._ask(call_id, Action.HANG_UP, session_id=session_id, reason=reason)
+            if session_id is None:
+                async with asyncio.timeout(_END_S):
+                    await worker.gone.wait()
+        except (CallFailed, NoSuchCall):
+            return
+        except TimeoutError:
+            _kill(worker)
+
+    async def set_mode(self, call_id: str, mode: Mode) -> None:
+        """Changes the mode. NoSuchCall, CallFailed."""
+        await self._ask(call_id, Action.SET_MODE, mode=mode)
+
+    async def set_scopes(self, call_id: str, scopes: Sequence[Scope]) -> None:
+        """Changes the consent. NoSuchCall, CallFailed."""
+        await self._ask(call_id, Action.SET_SCOPES, scopes=sorted(scopes))
+
+    def status(self, call_id: str) -> Mapping[str, Any]:
+        """The last status of a running call, or the final one of an ended call. NoSuchCall."""
+        worker = self._workers.get(call_id)
+        if worker is not None:
+            return {"call_id": call_id, "state": "open", "ended_reason": None, **worker.status}
+        if call_id in self._finished:
+            return self._finished[call_id]
+        raise NoSuchCall("There is no call with this call_id.")
+
+    def capacity(self) -> tuple[int, int]:
+        """(slots taken, slots in all)."""
+        return len(self._workers), self._work.limits.max_calls
+
+    def calls(self) -> tuple[str, ...]:
+        """Identifiers of the running calls."""
+        return tuple(self._workers)
+
+    async def _ask(self, call_id: str, action: Action, **fields: Any) -> dict[str, Any]:
+        worker = self._workers.get(call_id)
+        if worker is None:
+            if call_id in self._finished:
+                raise NoSuchCall("The call is over.")
+            raise NoSuchCall("There is no call with this call_id.")
+        return await worker.ask(action, self._work.limits.answer_s, **fields)
+
+    # --- one process --------------------------------------------------------------------------
+
+    async def _attend(self, worker: _Worker) -> None:
+        """Starts the process and lives until it is gone; never raises."""
+        try:
+            await self._spawn(worker)
+            async with asyncio.TaskGroup() as tasks:
+                watch = tasks.create_task(self._watch(worker))
+                await self._listen(worker)
+                watch.cancel()
+        except (OSError, ConnectionError):
+            logger.exception("a call process could not be run")
+        finally:
+            await self._bury(worker)
+
+    async def _spawn(self, worker: _Worker) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            worker.process = await asyncio.create_subprocess_exec(
+                *self._command,
+                "--link",
+                str(theirs.fileno()),
+                pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+                # Native libraries print to stdout; the server's own stays readable for machines.
+                stdout=sys.stderr,
+                start_new_session=True,
+            )
+        worker.beat_at = time.monotonic()
+        worker.link = Link(*await asyncio.open_connection(sock=ours, limit=MAX_LINE))
+        worker.link.write(
+            {"id": 0, "do": Action.START, "spec": spec_to_json(worker.spec), "config": asdict(self._work)}
+        )
+
+    async def _listen(self, worker: _Worker) -> None:
+        assert worker.link is not None
+        while (message := await worker.link.receive()) is not None:
+            worker.beat_at = time.monotonic()
+            if "re" in message:
+                worker.replied(message)
+                continue
+            match message.get("note"):
+                case Note.READY:
+                    worker.ready.set()
+                case Note.BEAT:
+                    self._beat(worker, message)
+                case Note.EVENT:
+                    self._publish(worker.spec, event_from_json(message["event"]))
+                case Note.ENDED:
+                    worker.status = message["status"]
+                    worker.ended_reason = str(message["reason"])
+
+    def _beat(self, worker: _Worker, message: Mapping[str, Any]) -> None:
+        worker.status = message["status"]
+        stuck_s = float(message.get("lane_age_s", 0.0))
+        if stuck_s > self._work.limits.lane_stuck_s:
+            logger.error("a video lane is stuck; the call process is killed")
+            _kill(worker)
+
+    async def _watch(self, worker: _Worker) -> None:
+        """Kills a process that has stopped beating."""
+        limits = self._work.limits
+        allowed_s = limits.start_s
+        while True:
+            await asyncio.sleep(0.5)
+            if worker.ready.is_set():
+                allowed_s = limits.beat_lost_s
+            if time.monotonic() - worker.beat_at > allowed_s:
+                logger.error("a call process has stopped beating; it is killed")
+                await _dump_and_kill(worker)
+                return
+
+    async def _bury(self, worker: _Worker) -> None:
+        """Settles everything after a process is gone."""
+        _kill(worker)
+        if worker.process is not None:
+            async with asyncio.timeout(_END_S):
+                await worker.process.wait()
+        if worker.link is not None:
+            worker.link.close()
+        failed = worker.ended_reason is None
+        reason = worker.ended_reason or "the call process died"
+        if failed and worker.ready.is_set():
+            at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            media_t = float(worker.status.get("media_t", 0.0))
+            self._publish(
+                worker.spec,
+                CallEvent(
+                    worker.spec.call_id,
+                    CallEventType.CALL_LEFT,
+                    at,
+                    media_t,
+                    {"role": None, "reason": "failed"},
+                ),
+            )
+        call_id = worker.spec.call_id
+        if worker.ready.is_set():
+            self._finished[call_id] = {
+                "call_id": call_id,
+                "state": "failed" if failed else "ended",
+                "ended_reason": reason,
+                **worker.status,
+            }
+            while len(self._finished) > _REMEMBERED:
+                self._finished.popitem(last=False)
+        del self._workers[call_id]
+        worker.lost()
+
+    def _publish(self, spec: CallSpec, event: CallEvent) -> None:
+        try:
+            self._desk(spec, event)
+        except Exception:
+            # The call must go on; the desk alarms about its own store.
+            logger.exception("an event could not be kept")
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    """Returns when one of the events is set. Cancelling it leaves no task behind."""
+
+    class Done(Exception):
+        pass
+
+    async def wait(event: asyncio.Event) -> None:
+        await event.wait()
+        raise Done
+
+    with suppress(ExceptionGroup):
+        async with asyncio.TaskGroup() as tasks:
+            for event in events:
+                tasks.create_task(wait(event))
+
+
+def _kill(worker: _Worker) -> None:
+    if worker.process is not None and worker.process.returncode is None:
+        worker.process.kill()
+
+
+async def _dump_and_kill(worker: _Worker) -> None:
+    """Lets the process write its stacks to the log, then kills it."""
+    if worker.process is not None and worker.process.returncode is None:
+        worker.process.send_signal(signal.SIGUSR1)
+        await asyncio.sleep(_DUMP_S)
+    _kill(worker)
