@@ -58,23 +58,25 @@ class Senses:
 
 
 def real_senses() -> Senses:
-    """The models of this machine."""
-    # Heavy imports; the process says it is ready before it has them all.
-    from guardian.ears import open_ears
-    from guardian.eyes import eye_models, open_eyes
-    from guardian.models import ModelStore
+    """The models of this machine; loaded in the lanes that use them."""
     from guardian.vision.cover import curtain
 
-    store = ModelStore.default()
     names: dict[str, Any] = {}
 
     def eyes(config: WorkConfig, mode: Mode) -> Protector:
+        from guardian.eyes import eye_models, open_eyes
+        from guardian.models import ModelStore
+
+        store = ModelStore.default()
         chain = open_eyes(store, config.vision, mode)
         names.update(eye_models(store).as_dict())
         return chain
 
     def ears(config: WorkConfig, spec: CallSpec, role: Role) -> Ears:
-        chain = open_ears(store, config.speech, spec.languages, role)
+        from guardian.ears import open_ears
+        from guardian.models import ModelStore
+
+        chain = open_ears(ModelStore.default(), config.speech, spec.languages, role)
         names.update(chain.engines)
         return chain
 
