@@ -15,6 +15,7 @@ from rich.console import Console
 from guardian import __version__
 from guardian.commands.doctor import doctor
 from guardian.commands.models import app as models_app
+from guardian.commands.protect import protect
 from guardian.core.errors import GuardianError
 
 app = typer.Typer(
@@ -43,6 +44,7 @@ def root(
 
 app.command()(doctor)
 app.add_typer(models_app, name="models")
+app.command()(protect)
 
 
 def main() -> None:

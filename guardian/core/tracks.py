@@ -15,7 +15,7 @@ from guardian.core.notes import Face
 REVISIT_FRAMES = 20
 """Pictures a finder may take until it has looked everywhere; a face is held at least this long."""
 MAX_TRACKS = 64
-GROWTH = 0.6
+GROWTH = 0.4
 """Share by which a face's box has grown when it has been held for the whole hold time."""
 SHRINK = 0.15
 """Share of the way a box shrinks towards a smaller detection each frame; it grows at once."""

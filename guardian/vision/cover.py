@@ -52,11 +52,9 @@ def cover(raw: RawFrame, covering: Covering) -> SafeFrame:
     y = buffer[:h]
     u = flat[w * h : w * h * 5 // 4].reshape(h // 2, w // 2)
     v = flat[w * h * 5 // 4 :].reshape(h // 2, w // 2)
-    shown = cv2.resize(covering.opacity, (w, h), interpolation=cv2.INTER_LINEAR)
-    _blend(raw.planes.y, cells[0], np.asarray(shown, np.uint8), y)
-    shown = cv2.resize(covering.opacity, (w // 2, h // 2), interpolation=cv2.INTER_LINEAR)
-    _blend(raw.planes.u, cells[1], np.asarray(shown, np.uint8), u)
-    _blend(raw.planes.v, cells[2], np.asarray(shown, np.uint8), v)
+    for average, target in zip(cells, (y, u, v), strict=True):
+        _scale_up(average, target)
+    _show(raw.planes, covering.opacity, (y, u, v))
     buffer.setflags(write=False)
     return SafeFrame(Planes(y, u, v), raw.t, raw.arrived, Showing.COVERED)
 
@@ -120,12 +118,38 @@ def _push_pull(stack: F32) -> F32:
     return np.asarray(np.where(weight > 1e-6, stack[:, :, :3] / np.maximum(weight, 1e-6), coarse), np.float32)
 
 
-def _blend(raw: U8, cells: U8, shown: U8, out: U8) -> None:
-    """out = raw where shown is 255, the scaled-up cells where it is 0, a mix between."""
-    h, w = raw.shape
+def _scale_up(cells: U8, out: U8) -> None:
+    """Fills `out` with the cells, smoothly."""
+    h, w = out.shape
     mid = (min(cells.shape[1] * _MID_CELLS, w), min(cells.shape[0] * _MID_CELLS, h))
     smooth = cv2.resize(cells, mid, interpolation=cv2.INTER_CUBIC)
-    soft = np.asarray(cv2.resize(smooth, (w, h), interpolation=cv2.INTER_LINEAR), np.uint8)
-    cv2.multiply(soft, cv2.bitwise_not(shown), dst=soft, scale=1 / 255)
+    cv2.resize(smooth, (w, h), dst=out, interpolation=cv2.INTER_LINEAR)
+
+
+def _show(raw: Planes, opacity: U8, out: tuple[U8, U8, U8]) -> None:
+    """Lays the raw picture over `out` as far as it may be seen."""
+    x, y, w, h = cv2.boundingRect(opacity)
+    if not w or not h:
+        return
+    luma = np.asarray(cv2.resize(opacity, raw.size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    half = (raw.size[0] // 2, raw.size[1] // 2)
+    chroma = np.asarray(cv2.resize(opacity, half, interpolation=cv2.INTER_LINEAR), np.uint8)
+    # Scaling up spreads a cell over its neighbours: one more on every side holds all of it.
+    area = Box(x - 1, y - 1, w + 2, h + 2).scaled(
+        raw.size[0] / opacity.shape[1], raw.size[1] / opacity.shape[0]
+    )
+    pixels = area.pixels(*raw.size)
+    if pixels is None:
+        return
+    x0, y0, x1, y1 = pixels
+    _blend(raw.y[y0:y1, x0:x1], luma[y0:y1, x0:x1], out[0][y0:y1, x0:x1])
+    part = np.s_[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2]
+    _blend(raw.u[part], chroma[part], out[1][part])
+    _blend(raw.v[part], chroma[part], out[2][part])
+
+
+def _blend(raw: U8, shown: U8, out: U8) -> None:
+    """out = raw where shown is 255, out where it is 0, a mix between."""
+    hidden = cv2.multiply(out, cv2.bitwise_not(shown), scale=1 / 255)
     cv2.multiply(raw, shown, dst=out, scale=1 / 255)
-    cv2.add(out, soft, dst=out)
+    cv2.add(out, hidden, dst=out)

@@ -27,6 +27,8 @@ WHOLE_AREA = 320 * 192
 TILE_AREA = 400 * 240
 CLOSER_EVERY = 4
 TINY_AREA = 128 * 96
+CLOSER_SCORE = 0.55
+"""Score a face needs in a closer look: hands and leaves look like faces when looked at closely."""
 SCENE_CUT = 22.0
 """Mean luma difference of thumbnails above which a picture counts as another scene."""
 SAME_FACE_IOU = 0.3
@@ -119,7 +121,8 @@ class TurningFaceFinder:
         tile_w, tile_h = _even(w * 0.55), _even(h * 0.55)
         x0 = 0 if turn % 2 == 0 else w - tile_w
         y0 = 0 if turn < 2 else h - tile_h
-        return self._look(planes, (x0, y0, x0 + tile_w, y0 + tile_h), TILE_AREA)
+        found = self._look(planes, (x0, y0, x0 + tile_w, y0 + tile_h), TILE_AREA)
+        return found[found[:, 4] >= CLOSER_SCORE]
 
     def _look(self, planes: Planes, box: tuple[int, int, int, int], area: int) -> F32:
         x0, y0, x1, y1 = box

@@ -6,6 +6,8 @@ the picture.
 
 from __future__ import annotations
 
+from math import ceil, floor
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +26,14 @@ BYSTANDER = 0.3
 """Probability above which product and install hide a cell as a person."""
 COVER_W, COVER_H = 1.4, 1.5
 """Width and height of a face's cover, of its box: hair, ears and chin are the person too."""
+ROUNDING = 0.2
+"""Radius of a cover's corners, of its shorter side; the face grown by 1.3 stays inside."""
 HEAD_SHARE = 0.4
 """Share of a person without a found face that is hidden, from the top."""
 SMALLEST_PERSON = 0.004
 _CROSS = np.ones((3, 3), np.uint8)
 _BLOCK = np.ones((5, 5), np.uint8)
+_WIDE = np.ones((7, 7), np.uint8)
 
 
 class ShownMask:
@@ -70,17 +75,22 @@ def visible(mask: ShownMask, mode: Mode, faces: list[Box]) -> U8:
     """
     if mask.person is None or mask.bystander is None or mode is Mode.PRIVATE:
         return np.zeros(GRID[::-1], np.uint8)
+    hidden = _under_faces(faces) if faces else None
     if mode is Mode.SELFIE:
         shown = mask.person.astype(np.uint8) * np.uint8(255)
         _hide_faceless_heads(shown, faces)
+        if hidden is not None:
+            shown[hidden != 0] = 0
         shown = _shrunk(shown)
     else:
         shown = np.full(GRID[::-1], 255, np.uint8) if mode is Mode.INSTALL else _CENTRE.copy()
         people = cv2.dilate(mask.bystander.astype(np.uint8), _BLOCK)
         shown[people != 0] = 0
         shown = np.asarray(cv2.blur(shown, (3, 3)), np.uint8) * (people == 0).astype(np.uint8)
-    for box in faces:
-        _hide_face(shown, box)
+    if hidden is not None:
+        # Wider than the soft edge is, so that under the cover itself nothing is left.
+        soft = cv2.blur(cv2.dilate(hidden, _WIDE), (5, 5))
+        shown = np.asarray(cv2.min(shown, cv2.bitwise_not(soft)), np.uint8)
     return shown
 
 
@@ -91,8 +101,9 @@ def cover_box(face: Box) -> Box:
 
 
 def _shrunk(shown: U8) -> U8:
-    """Eroded by a cell, with a soft edge that lies inside what was shown."""
-    core = cv2.erode(shown, _BLOCK, borderType=cv2.BORDER_REPLICATE)
+    """Eroded by two cells, without slivers, with a soft edge that lies inside what was shown."""
+    core = cv2.erode(shown, _WIDE, borderType=cv2.BORDER_REPLICATE)
+    core = cv2.dilate(core, _CROSS)
     return np.asarray(cv2.blur(core, (3, 3)), np.uint8)
 
 
@@ -112,12 +123,19 @@ def _inside(face: Box, x: int, y: int, w: int, h: int) -> bool:
     return x - 2 <= mid_x <= x + w + 2 and y - face.h <= mid_y <= y + h
 
 
-def _hide_face(shown: U8, face: Box) -> None:
-    """Zero under the face's cover, rounded outside it, and one cell further for the scaling."""
-    box = cover_box(face)
-    x0, y0 = int(np.floor(box.x)) - 1, int(np.floor(box.y)) - 1
-    x1, y1 = int(np.ceil(box.x + box.w)) + 1, int(np.ceil(box.y + box.h)) + 1
-    shown[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = 0
+def _under_faces(faces: list[Box]) -> U8:
+    """255 under every face's cover, a box with rounded corners, 0 elsewhere."""
+    hidden = np.zeros(GRID[::-1], np.uint8)
+    for face in faces:
+        box = cover_box(face)
+        x0, y0 = floor(box.x), floor(box.y)
+        x1, y1 = ceil(box.x + box.w), ceil(box.y + box.h)
+        r = int(min(box.w, box.h) * ROUNDING)
+        cv2.rectangle(hidden, (x0 + r, y0), (x1 - r, y1), (255,), cv2.FILLED)
+        cv2.rectangle(hidden, (x0, y0 + r), (x1, y1 - r), (255,), cv2.FILLED)
+        for corner in ((x0 + r, y0 + r), (x1 - r, y0 + r), (x0 + r, y1 - r), (x1 - r, y1 - r)):
+            cv2.circle(hidden, corner, r, (255,), cv2.FILLED)
+    return hidden
 
 
 def _centre() -> U8:
