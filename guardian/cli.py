@@ -14,8 +14,10 @@ from rich.console import Console
 
 from guardian import __version__
 from guardian.commands.doctor import doctor
+from guardian.commands.keys import app as keys_app
 from guardian.commands.models import app as models_app
 from guardian.commands.protect import protect
+from guardian.commands.serve import serve
 from guardian.core.errors import GuardianError
 
 app = typer.Typer(
@@ -43,8 +45,10 @@ def root(
 
 
 app.command()(doctor)
+app.add_typer(keys_app, name="keys")
 app.add_typer(models_app, name="models")
 app.command()(protect)
+app.command()(serve)
 
 
 def main() -> None:

@@ -1,0 +1,105 @@
+"""Who is asking, and may they?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import HTTPConnection, Request
+
+from guardian.core.violations import Role
+from guardian.web.admission import Admitted
+from guardian.web.parts import Parts, parts_of
+from guardian.web.problems import Problem
+
+LOCAL_TENANT = "local"
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="guardian"'}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Someone who may create calls. key_id: None on this machine without keys."""
+
+    tenant: str
+    key_id: str | None
+
+
+def bearer(connection: HTTPConnection) -> str | None:
+    """The Bearer token shown, or None."""
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def identify(parts: Parts, connection: HTTPConnection) -> Caller | None:
+    """The caller by API key, or by being on this machine while there are no keys."""
+    token = bearer(connection)
+    if parts.keyless():
+        return Caller(LOCAL_TENANT, None)
+    key = parts.keys.find(token) if token else None
+    return Caller(key.tenant, key.id) if key else None
+
+
+def require_caller(request: Request) -> Caller:
+    """The caller, or Problem 401."""
+    caller = identify(parts_of(request), request)
+    if caller is None:
+        raise Problem(401, "An API key is needed: Authorization: Bearer <key>.", _CHALLENGE)
+    return caller
+
+
+def require_key(request: Request) -> Caller:
+    """A caller with an API key, on this machine too; else Problem 401."""
+    caller = identify(parts_of(request), request)
+    if caller is None or caller.key_id is None:
+        raise Problem(401, "An API key is needed: Authorization: Bearer <key>.", _CHALLENGE)
+    return caller
+
+
+def require_leg(request: Request, call_id: str, role: Role) -> Admitted:
+    """The call whose leg token is shown. Problem 401 (none, unknown, expired), 403 (the other leg's), 404."""
+    parts = parts_of(request)
+    token = bearer(request)
+    if token is None:
+        raise Problem(401, "The leg's token is needed: Authorization: Bearer <token>.", _CHALLENGE)
+    call = parts.register.any_tenant(call_id)
+    fits = _leg_of(call, token) if call is not None else None
+    if call is None or fits is None:
+        raise Problem(401, "This token opens no leg of this call.", _CHALLENGE)
+    if fits is not role:
+        raise Problem(403, f"This token opens the {fits.value}'s leg, not the {role.value}'s.")
+    if parts.register.expired(call.legs[role]):
+        raise Problem(401, "This token has expired; create a new call.", _CHALLENGE)
+    return call
+
+
+def require_session(request: Request, call_id: str, session_id: str) -> Admitted:
+    """The call whose session its leg's token, or its tenant's caller, asks for.
+
+    A token that is too old to join may still end or mend what it began.
+    """
+    parts = parts_of(request)
+    token = bearer(request)
+    call = parts.register.any_tenant(call_id)
+    fits = _leg_of(call, token) if call is not None and token else None
+    if call is None or fits is None:
+        return _session_of_tenant(request, call_id, session_id)
+    role = call.sessions.get(session_id)
+    if role is None:
+        raise Problem(404, "There is no such session.")
+    if role is not fits:
+        raise Problem(403, f"This token opens the {fits.value}'s leg only.")
+    return call
+
+
+def _session_of_tenant(request: Request, call_id: str, session_id: str) -> Admitted:
+    parts = parts_of(request)
+    caller = identify(parts, request)
+    if caller is None or (caller.key_id is None and bearer(request)):
+        raise Problem(401, "The leg's token is needed: Authorization: Bearer <token>.", _CHALLENGE)
+    call = parts.register.of_tenant(call_id, caller.tenant)
+    if session_id not in call.sessions:
+        raise Problem(404, "There is no such session.")
+    return call
+
+
+def _leg_of(call: Admitted, token: str) -> Role | None:
+    return next((role for role, leg in call.legs.items() if leg.fits(token)), None)

@@ -1,0 +1,117 @@
+"""The calls that were let in: their tenants, leg tokens and sessions."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from guardian.core.calls import CallEvent, CallEventType, CallSpec
+from guardian.core.errors import CallExists, NoSuchCall
+from guardian.core.ports import Clock
+from guardian.core.violations import Role
+
+_ENDED_KEPT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class LegToken:
+    """A leg's secret as kept. expires: wall clock seconds."""
+
+    sha256: str
+    expires: float
+
+    def fits(self, token: str) -> bool:
+        """True when `token` is this leg's."""
+        return secrets.compare_digest(self.sha256, _digest(token))
+
+
+@dataclass(slots=True)
+class Admitted:
+    """One call. ended: why it is over, or None; last: its status when it ended."""
+
+    spec: CallSpec
+    metadata: Mapping[str, Any]
+    legs: Mapping[Role, LegToken]
+    sessions: OrderedDict[str, Role] = field(default_factory=OrderedDict)
+    ended: str | None = None
+    ended_at: str | None = None
+    last: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Register:
+    """Live calls, and the last thousand ended ones. Used on the event loop only."""
+
+    def __init__(self, clock: Clock = time.time) -> None:
+        self._clock = clock
+        self._calls: OrderedDict[str, Admitted] = OrderedDict()
+
+    def admit(
+        self, spec: CallSpec, metadata: Mapping[str, Any], token_s: float
+    ) -> dict[Role, tuple[str, float]]:
+        """Takes a call in; returns (token, wall clock expiry) per leg. CallExists."""
+        if spec.call_id in self._calls:
+            raise CallExists("This call_id is taken; use another one, or none to be given one.")
+        expires = self._clock() + token_s
+        tokens = {role: f"leg_{secrets.token_urlsafe(32)}" for role in Role}
+        legs = {role: LegToken(_digest(token), expires) for role, token in tokens.items()}
+        self._calls[spec.call_id] = Admitted(spec, dict(metadata), legs)
+        return {role: (token, expires) for role, token in tokens.items()}
+
+    def withdraw(self, call_id: str) -> None:
+        """Forgets a call that the host did not take."""
+        self._calls.pop(call_id, None)
+
+    def of_tenant(self, call_id: str, tenant: str) -> Admitted:
+        """The call, if it is this tenant's. NoSuchCall."""
+        call = self._calls.get(call_id)
+        if call is None or call.spec.tenant != tenant:
+            raise NoSuchCall("There is no such call.")
+        return call
+
+    def any_tenant(self, call_id: str) -> Admitted | None:
+        """The call for someone who shows a leg token."""
+        return self._calls.get(call_id)
+
+    def expired(self, leg: LegToken) -> bool:
+        """True when the token may no longer be used to join."""
+        return self._clock() >= leg.expires
+
+    def live(self) -> list[str]:
+        """Identifiers of the calls that have not ended."""
+        return [call_id for call_id, call in self._calls.items() if call.ended is None]
+
+    def hear(self, event: CallEvent, last: Mapping[str, Any]) -> None:
+        """Learns from an event that a call is over. last: its status now, if it can be had."""
+        if event.type is CallEventType.CALL_LEFT and not event.data.get("role"):
+            self.end(event.call_id, str(event.data.get("reason") or "ended"), last)
+
+    def end(self, call_id: str, reason: str, last: Mapping[str, Any]) -> None:
+        """The call is over. Idempotent."""
+        call = self._calls.get(call_id)
+        if call is None or call.ended is not None:
+            return
+        call.ended, call.ended_at, call.last = reason, now(), dict(last)
+        self._calls.move_to_end(call_id)
+        ended = [i for i, c in self._calls.items() if c.ended is not None]
+        for old in ended[: max(0, len(ended) - _ENDED_KEPT)]:
+            del self._calls[old]
+
+
+def now() -> str:
+    """The present in UTC RFC 3339 with milliseconds."""
+    return rfc3339(time.time())
+
+
+def rfc3339(seconds: float) -> str:
+    """Wall clock seconds in UTC RFC 3339 with milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()

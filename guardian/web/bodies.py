@@ -1,0 +1,139 @@
+"""What callers send, and how it is read. Unknown keys are refused: a misspelt `scopes` must not pass."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+from starlette.requests import Request
+
+from guardian.core.calls import Scope
+from guardian.core.frames import Mode
+from guardian.core.violations import Role
+from guardian.web.problems import Problem
+
+CALL_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+_METADATA_BYTES = 4096
+
+B = TypeVar("B", bound=BaseModel)
+
+
+class Body(BaseModel):
+    """A JSON object with known keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Participant(Body):
+    """A party, as the platform refers to it."""
+
+    id: str = Field(min_length=1, max_length=128)
+
+    @field_validator("id")
+    @classmethod
+    def _printable(cls, value: str) -> str:
+        if not value.isprintable() or not value.strip():
+            raise ValueError("an id has printable characters only")
+        return value
+
+
+class Consent(Body):
+    """The shopper's consent. Only a hash of the token is kept."""
+
+    token: str | None = Field(default=None, max_length=4096)
+    notice_version: str = Field(default="", max_length=64)
+    scopes: tuple[Scope, ...] = (Scope.PROTECT, Scope.HEAR)
+
+
+class CreateCall(Body):
+    """`POST /v1/calls`."""
+
+    call_id: Annotated[str, Field(pattern=CALL_ID)] | None = None
+    shopper: Participant
+    merchant: Participant
+    mode: Mode | None = None
+    languages: tuple[Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,8})?$")], ...] = Field(
+        default=("zh", "en"), min_length=1, max_length=8
+    )
+    purpose: str | None = Field(default=None, max_length=64)
+    initiated_by: str | None = Field(default=None, max_length=64)
+    order_ref: str | None = Field(default=None, max_length=256)
+    consent: Consent | None = None
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @field_validator("metadata")
+    @classmethod
+    def _small(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        if len(json.dumps(value)) > _METADATA_BYTES:
+            raise ValueError(f"metadata has {_METADATA_BYTES} bytes at most")
+        return value
+
+
+class ModeChange(Body):
+    """`POST /v1/calls/{id}/mode`."""
+
+    mode: Mode
+
+
+class ConsentChange(Body):
+    """`POST /v1/calls/{id}/consent`: the scopes that hold from now on."""
+
+    scopes: tuple[Scope, ...]
+
+
+class Complaint(Body):
+    """`POST /v1/calls/{id}/complaint`; an empty body will do."""
+
+    role: Role = Role.SHOPPER
+    reason: Literal["off_platform", "harassment", "privacy", "fraud", "other"] | None = None
+
+
+class Mute(Body):
+    """`POST /v1/calls/{id}/mute`: the call service is asked to mute a party."""
+
+    role: Role
+    reason: str | None = Field(default=None, max_length=64)
+
+
+class Notice(Body):
+    """`POST /v1/calls/{id}/notice`: the call service is asked to show a party a notice."""
+
+    role: Role | None = None
+    notice: str = Field(default="stay_on_platform", min_length=1, max_length=64, pattern=r"^[a-z0-9_.-]+$")
+
+
+def media_type(request: Request) -> str:
+    """The body's media type without parameters, lower case."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def read(request: Request, model: type[B]) -> B:
+    """The JSON body as `model`. Problem 415, 400 (not JSON) or 422 (not what is asked for)."""
+    raw = await request.body()
+    if raw and media_type(request) != "application/json":
+        raise Problem(415, "The body must be sent as application/json.", {"Accept": "application/json"})
+    try:
+        return model.model_validate_json(raw or b"{}")
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False, include_context=False)
+    first = problems[0]
+    if first["type"] == "json_invalid":
+        raise Problem(400, "The body is not JSON in UTF-8.")
+    listed = [{"pointer": pointer(item["loc"]), "detail": _words(item)} for item in problems[:20]]
+    place = listed[0]["pointer"] or "the body"
+    raise Problem(422, f"{place}: {listed[0]['detail']}.", extra={"errors": listed})
+
+
+def pointer(loc: tuple[int | str, ...]) -> str:
+    """A JSON pointer; path parts are the caller's own words, so they are kept short."""
+    return "".join(f"/{str(part)[:64]}" for part in loc)
+
+
+def _words(item: Any) -> str:
+    if item["type"] == "extra_forbidden":
+        return "is not a known key"
+    if item["type"] == "missing":
+        return "is missing"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return message[0].lower() + message[1:]

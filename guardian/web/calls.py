@@ -1,0 +1,212 @@
+"""`/v1/calls`: admitting, watching, steering and ending calls."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import secrets
+from dataclasses import replace
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from guardian.core.calls import CallEvent, CallEventType, CallSpec
+from guardian.core.errors import NoSuchCall, Unavailable
+from guardian.core.violations import Role
+from guardian.web.access import Caller, require_caller
+from guardian.web.admission import Admitted, now, rfc3339
+from guardian.web.bodies import (
+    CALL_ID,
+    Body,
+    Complaint,
+    ConsentChange,
+    CreateCall,
+    ModeChange,
+    Mute,
+    Notice,
+    read,
+)
+from guardian.web.parts import Parts, parts_of, public_status
+from guardian.web.problems import Problem
+
+_KEEP_S = 5.0
+
+router = APIRouter(tags=["calls"])
+
+
+def _takes(model: type[Body]) -> dict[str, Any]:
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
+
+
+@router.post("/v1/calls", status_code=201, openapi_extra=_takes(CreateCall), summary="Admit a call")
+async def create(request: Request) -> Response:
+    """Answers with a url and a token for each leg; 403 without consent, 503 when every slot is taken."""
+    caller = require_caller(request)
+    body = await read(request, CreateCall)
+    parts = parts_of(request)
+    spec = _spec(body, caller, parts)
+    tokens = parts.register.admit(spec, body.metadata, parts.config.token_s)
+    try:
+        await parts.host.open(spec)
+    except BaseException:
+        parts.register.withdraw(spec.call_id)
+        raise
+    base = parts.config.public_url or f"{request.url.scheme}://{request.headers.get('host', '')}"
+    legs = {
+        role.value: {
+            "url": f"{base}/v1/calls/{spec.call_id}/{role.value}",
+            "token": token,
+            "expires_at": rfc3339(expires),
+        }
+        for role, (token, expires) in tokens.items()
+    }
+    headers = {"Location": f"/v1/calls/{spec.call_id}"}
+    return JSONResponse({"call_id": spec.call_id, "legs": legs}, 201, headers)
+
+
+def _spec(body: CreateCall, caller: Caller, parts: Parts) -> CallSpec:
+    token = body.consent.token if body.consent else None
+    if body.consent is None or not token or not token.strip():
+        raise Problem(403, "Without the shopper's consent Guardian does not join: send consent.token.")
+    order = hashlib.sha256(body.order_ref.encode()).hexdigest() if body.order_ref else None
+    return CallSpec(
+        call_id=body.call_id or f"call_{secrets.token_hex(8)}",
+        tenant=caller.tenant,
+        participants={Role.SHOPPER: body.shopper.id, Role.MERCHANT: body.merchant.id},
+        mode=body.mode or parts.config.default_mode,
+        languages=body.languages,
+        scopes=frozenset(body.consent.scopes),
+        notice_version=body.consent.notice_version,
+        consent_sha256=hashlib.sha256(token.encode()).hexdigest(),
+        purpose=body.purpose,
+        initiated_by=body.initiated_by,
+        order_ref_sha256=order,
+        started_at=now(),
+    )
+
+
+@router.get("/v1/calls/{call_id}", summary="State, coverage, lapses, latency")
+async def status(request: Request, call_id: str) -> Response:
+    """What the call process last said of itself; a call that ended says why."""
+    call = _mine(request, call_id)
+    spec = call.spec
+    about = {
+        "call_id": spec.call_id,
+        "mode": spec.mode.value,
+        "languages": list(spec.languages),
+        "scopes": sorted(scope.value for scope in spec.scopes),
+        "notice_version": spec.notice_version,
+        "created_at": spec.started_at,
+        "metadata": dict(call.metadata),
+    }
+    known = _last_status(parts_of(request), call_id) or call.last
+    if call.ended is None:
+        return JSONResponse({**about, **public_status(known)})
+    state = "failed" if call.ended == "failed" else "ended"
+    over = {"state": state, "ended_reason": call.ended, "ended_at": call.ended_at}
+    return JSONResponse({**about, **public_status(known), **over})
+
+
+@router.delete("/v1/calls/{call_id}", status_code=204, summary="End a call")
+async def end(request: Request, call_id: str) -> Response:
+    """Idempotent."""
+    call = _mine(request, call_id)
+    parts = parts_of(request)
+    if call.ended is None:
+        last = _last_status(parts, call_id)
+        await parts.host.hang_up(call_id, None, "ended by the call service")
+        parts.register.end(call_id, "ended by the call service", last)
+    return Response(status_code=204)
+
+
+@router.post("/v1/calls/{call_id}/mode", openapi_extra=_takes(ModeChange), summary="Change the mode")
+async def change_mode(request: Request, call_id: str) -> Response:
+    """Holds from the next picture on."""
+    call = _live(request, call_id)
+    body = await read(request, ModeChange)
+    await parts_of(request).host.set_mode(call_id, body.mode)
+    call.spec = replace(call.spec, mode=body.mode)
+    return JSONResponse({"call_id": call_id, "mode": body.mode.value})
+
+
+@router.post("/v1/calls/{call_id}/consent", openapi_extra=_takes(ConsentChange), summary="Change the consent")
+async def change_consent(request: Request, call_id: str) -> Response:
+    """The scopes named hold from now on; those left out are withdrawn."""
+    call = _live(request, call_id)
+    body = await read(request, ConsentChange)
+    await parts_of(request).host.set_scopes(call_id, body.scopes)
+    call.spec = replace(call.spec, scopes=frozenset(body.scopes))
+    return JSONResponse({"call_id": call_id, "scopes": sorted(s.value for s in set(body.scopes))})
+
+
+@router.post(
+    "/v1/calls/{call_id}/complaint",
+    status_code=202,
+    openapi_extra=_takes(Complaint),
+    summary="One-tap complaint",
+)
+async def complain(request: Request, call_id: str) -> Response:
+    """Raises `complaint.received`."""
+    call = _live(request, call_id)
+    body = await read(request, Complaint)
+    data = {"role": body.role.value, "reason": body.reason}
+    return await _raise(request, call, CallEventType.COMPLAINT_RECEIVED, data)
+
+
+@router.post("/v1/calls/{call_id}/mute", status_code=202, openapi_extra=_takes(Mute), summary="Ask to mute")
+async def mute(request: Request, call_id: str) -> Response:
+    """Raises `action.requested`; the call service acts, Guardian does not."""
+    call = _live(request, call_id)
+    body = await read(request, Mute)
+    data = {"action": "mute", "role": body.role.value, "reason": body.reason}
+    return await _raise(request, call, CallEventType.ACTION_REQUESTED, data)
+
+
+@router.post(
+    "/v1/calls/{call_id}/notice", status_code=202, openapi_extra=_takes(Notice), summary="Ask for a notice"
+)
+async def notice(request: Request, call_id: str) -> Response:
+    """Raises `action.requested`; role null means both parties."""
+    call = _live(request, call_id)
+    body = await read(request, Notice)
+    data = {"action": "notice", "role": body.role.value if body.role else None, "notice": body.notice}
+    return await _raise(request, call, CallEventType.ACTION_REQUESTED, data)
+
+
+def _mine(request: Request, call_id: str) -> Admitted:
+    caller = require_caller(request)
+    if not re.match(CALL_ID, call_id):
+        raise NoSuchCall("There is no such call.")
+    return parts_of(request).register.of_tenant(call_id, caller.tenant)
+
+
+def _live(request: Request, call_id: str) -> Admitted:
+    call = _mine(request, call_id)
+    if call.ended is not None:
+        raise Problem(409, "This call has ended.")
+    return call
+
+
+async def _raise(request: Request, call: Admitted, kind: CallEventType, data: dict[str, Any]) -> Response:
+    parts = parts_of(request)
+    media_t = _last_status(parts, call.spec.call_id).get("media_t", 0.0)
+    event = CallEvent(call.spec.call_id, kind, now(), float(media_t), data)
+    future = parts.publish(call.spec, event)
+    try:
+        async with asyncio.timeout(_KEEP_S):
+            kept = await asyncio.wrap_future(future)
+    except TimeoutError as error:
+        raise Unavailable("The event could not be kept in time; try again.") from error
+    return JSONResponse({"call_id": call.spec.call_id, "event_id": kept.event_id}, 202)
+
+
+def _last_status(parts: Parts, call_id: str) -> dict[str, Any]:
+    try:
+        return dict(parts.host.status(call_id))
+    except NoSuchCall:
+        return {}

@@ -1,0 +1,75 @@
+"""The try-it page: a call with oneself. Only on one's own machine, without keys."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from pathlib import Path
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+
+from guardian.web.access import LOCAL_TENANT
+from guardian.web.bodies import CALL_ID
+from guardian.web.ops import page
+from guardian.web.parts import DemoPage, parts_of
+from guardian.web.problems import Problem
+
+router = APIRouter(include_in_schema=False)
+
+_STATIC = Path(__file__).parent / "static"
+_TYPES = {
+    "demo.js": "text/javascript; charset=utf-8",
+    "page.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+
+
+def _page(request: Request) -> DemoPage:
+    parts = parts_of(request)
+    if parts.config.demo is None or not parts.keyless():
+        raise Problem(404, "The try-it page is off: it is for one's own machine without API keys.")
+    return parts.config.demo
+
+
+@router.get("/demo")
+async def demo(request: Request) -> Response:
+    """The page itself."""
+    sample = _page(request).sample
+    result = page("demo.html", {"version": parts_of(request).config.version, "sample": sample is not None})
+    result.headers["Permissions-Policy"] = "camera=(self), microphone=(self)"
+    return result
+
+
+@router.get("/static/{name}")
+async def static(name: str) -> Response:
+    """Script, style and icon of our pages."""
+    if name not in _TYPES:
+        raise Problem(404, "There is nothing at this address.")
+    return FileResponse(_STATIC / name, media_type=_TYPES[name])
+
+
+@router.get("/demo/sample")
+async def sample(request: Request) -> Response:
+    """The sample video, when there is one."""
+    path = _page(request).sample
+    if path is None or not path.is_file():
+        raise Problem(404, "There is no sample video; the page draws one.")
+    return FileResponse(path)
+
+
+@router.get("/demo/events/{call_id}")
+async def events(request: Request, call_id: str) -> Response:
+    """Events of a call after `?after=N`, as sent to the sinks."""
+    _page(request)
+    if not re.match(CALL_ID, call_id):
+        raise Problem(404, "There is no such call.")
+    parts = parts_of(request)
+    parts.register.of_tenant(call_id, LOCAL_TENANT)
+    after = request.query_params.get("after", "0")
+    if not re.fullmatch(r"[0-9]{1,12}", after):
+        raise Problem(422, "`after` is a sequence number.")
+    bodies = await asyncio.to_thread(parts.events_of, call_id, int(after))
+    return JSONResponse({"events": [json.loads(body) for body in bodies]})

@@ -1,0 +1,78 @@
+"""What the web application is put together from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+
+from guardian.core.calls import CallEvent, CallSpec
+from guardian.core.config import IceServer
+from guardian.core.frames import Mode
+from guardian.core.ports import CallHost
+from guardian.web.admission import Register
+from guardian.web.keyfile import KeyFile
+
+
+@dataclass(frozen=True, slots=True)
+class DemoPage:
+    """The try-it page. sample: a video file to offer, or None for a drawn one."""
+
+    sample: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WebConfig:
+    """How the application answers. Times in seconds."""
+
+    version: str = "0"
+    public_url: str = ""
+    allowed_origins: tuple[str, ...] = ()
+    max_body_bytes: int = 262_144
+    body_timeout_s: float = 10.0
+    requests_per_s: float = 50.0
+    requests_burst: int = 200
+    token_s: float = 600.0
+    default_mode: Mode = Mode.PRIVATE
+    ice_servers: tuple[IceServer, ...] = ()
+    demo: DemoPage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The application's surroundings.
+
+    publish: takes an event; the future is done when it is on the disk. ready: None, or why not.
+    events_of: (call, after sequence) -> event bodies in order; waits for the disk. count: (method, status)
+    of each answer. metrics: (body, content type).
+    """
+
+    config: WebConfig
+    host: CallHost
+    register: Register
+    keys: KeyFile
+    publish: Callable[[CallSpec, CallEvent], Future[Any]]
+    ready: Callable[[], str | None]
+    events_of: Callable[[str, int], Sequence[bytes]]
+    metrics: Callable[[], tuple[bytes, str]]
+    count: Callable[[str, int], None]
+
+    def keyless(self) -> bool:
+        """True while there are no API keys: then this machine's callers are trusted, and no others."""
+        return self.keys.keyless()
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the application that a request came to."""
+    parts = request.app.state.parts
+    assert isinstance(parts, Parts)
+    return parts
+
+
+def public_status(status: Mapping[str, Any]) -> dict[str, Any]:
+    """A call's status without what is for metrics only."""
+    return {key: value for key, value in status.items() if key != "histograms"}

@@ -1,0 +1,120 @@
+"""Every refusal is an RFC 9457 problem document in plain words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+
+from guardian.core.errors import (
+    CallExists,
+    CallFailed,
+    GuardianError,
+    HostFull,
+    NoSuchCall,
+    OfferRefused,
+    Unavailable,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+_STATUS: tuple[tuple[type[GuardianError], int], ...] = (
+    (NoSuchCall, 404),
+    (CallExists, 409),
+    (HostFull, 503),
+    (OfferRefused, 400),
+    (CallFailed, 502),
+    (Unavailable, 503),
+)
+_DETAIL = {
+    400: "The request cannot be understood.",
+    404: "There is nothing at this address.",
+    500: "Something went wrong inside Guardian; the server goes on.",
+}
+
+
+class Problem(Exception):
+    """A refusal. extra: members beside type, title, status and detail."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.extra = dict(extra or {})
+
+
+def document(problem: Problem) -> bytes:
+    """The problem as JSON in UTF-8."""
+    title = HTTPStatus(problem.status).phrase
+    body = {
+        **problem.extra,
+        "type": "about:blank",
+        "title": title,
+        "status": problem.status,
+        "detail": problem.detail,
+    }
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def response(problem: Problem) -> Response:
+    """The problem as an answer."""
+    return Response(document(problem), problem.status, problem.headers, MEDIA_TYPE)
+
+
+def of_error(error: GuardianError) -> Problem:
+    """The problem an error of the core stands for."""
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    headers = {}
+    if isinstance(error, HostFull):
+        headers["Retry-After"] = str(max(1, error.retry_after))
+    elif isinstance(error, Unavailable):
+        headers["Retry-After"] = "5"
+    return Problem(status, str(error) if status != 500 else _DETAIL[500], headers)
+
+
+def install(app: FastAPI) -> None:
+    """Answers everything that goes wrong in the application with a problem."""
+
+    async def refused(_: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        return response(error)
+
+    async def guardian(_: Request, error: Exception) -> Response:
+        assert isinstance(error, GuardianError)
+        return response(of_error(error))
+
+    async def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        headers = dict(error.headers or {})
+        detail = _DETAIL.get(error.status_code, str(error.detail))
+        if error.status_code == 405:
+            allowed = _allowed(app, request)
+            headers = {"Allow": ", ".join(allowed)}
+            detail = f"{request.method} cannot be used here; use {' or '.join(allowed)}."
+        return response(Problem(error.status_code, detail, headers))
+
+    app.add_exception_handler(Problem, refused)
+    app.add_exception_handler(GuardianError, guardian)
+    app.add_exception_handler(HTTPException, http)
+
+
+def _allowed(app: FastAPI, request: Request) -> list[str]:
+    methods: set[str] = set()
+    for route in app.router.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return sorted(methods)
