@@ -71,7 +71,8 @@ class FilmReader:
             raise MediaError(f"{path} has no video in it.")
         self._stream: VideoStream = streams[0]
         self._stream.thread_count = 1
-        self.expected = self._stream.frames or None
+        # Only here does the header count pictures; AVI, for one, counts ticks.
+        self.expected = self._stream.frames or None if "mp4" in self._container.format.name else None
         """Number of pictures the file says it has, if it does."""
         self.shape: FilmShape | None = None
         """Known from the first picture on."""
@@ -102,16 +103,24 @@ class FilmReader:
             raise MediaError(f"{self._path} is damaged after picture {count} ({_why(error)}).") from error
         if not count:
             raise MediaError(f"{self._path} has no picture in it that can be decoded.")
-        if self.expected and packets < self.expected:
-            raise MediaError(
-                f"{self._path} is cut off: it should have {self.expected} pictures and has {count}."
-            )
+        if self._is_cut_off(packets, last):
+            raise MediaError(f"{self._path} is cut off after picture {count}; its header promises more.")
+
+    def _is_cut_off(self, packets: int, last: int) -> bool:
+        if self.expected is not None:
+            return packets < self.expected
+        length = self._container.duration
+        if length is None or len(self._container.streams) > 1 or self.shape is None:
+            return False
+        start = (self._container.start_time or 0) / av.time_base
+        missing = start + length / av.time_base - float(last * self.shape.time_base)
+        return missing > max(1.0, 0.05 * length / av.time_base)
 
     def _shape_of(self, frame: VideoFrame) -> FilmShape:
         stream = self._stream
         return FilmShape(
             size=(frame.width, frame.height),
-            rotation=int(frame.rotation) // 90 * 90,
+            rotation=round(frame.rotation / 90) * 90,
             rate=Fraction(stream.average_rate or stream.guessed_rate or 25),
             time_base=Fraction(stream.time_base or Fraction(1, 90_000)),
             aspect=stream.sample_aspect_ratio,
