@@ -12,7 +12,9 @@ PACKAGE = ROOT / "guardian"
 ROOT_PACKAGES = {"commands", "demo", "bench"}
 MAX_LINES = 400
 SAFE_FRAME_MAKER = "guardian.vision.cover"
-VIDEO_FRAME_MAKER = "guardian.rtc"
+FILE_WRITER = "guardian.vision.film"
+PICTURE_BUILDERS = {"guardian.rtc.convert", FILE_WRITER}
+CALL_ROOTS = {"guardian.callproc", "guardian.eyes", "guardian.ears", "guardian.server"}
 BARE_TASKS = {"create_task", "ensure_future", "gather"}
 
 Rule = Callable[[str, ast.Module], Iterator[str]]
@@ -45,11 +47,9 @@ def imports(tree: ast.Module) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"line {node.lineno}: imports are absolute here"
-            module = node.module or ""
-            if module == "guardian":
-                yield from (f"guardian.{alias.name}" for alias in node.names)
-            else:
-                yield module
+            if node.module != "guardian":
+                yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)  # may be a module too
 
 
 def inward_imports(module: str, tree: ast.Module) -> Iterator[str]:
@@ -82,6 +82,16 @@ def calls(tree: ast.Module) -> Iterator[ast.Call]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
 
 
+def renamed(tree: ast.Module, name: str) -> Iterator[int]:
+    """Lines on which a name is given another one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            aliases = [alias.asname for alias in node.names if alias.name == name]
+            yield from (node.lineno for alias in aliases if alias not in (None, name))
+        elif isinstance(node, ast.Assign) and ast.unparse(node.value).split(".")[-1] == name:
+            yield node.lineno
+
+
 def one_maker_of_safe_frames(module: str, tree: ast.Module) -> Iterator[str]:
     """SafeFrame is built, or copied with changes, or taken under another name, in one module only."""
     if module == SAFE_FRAME_MAKER:
@@ -103,15 +113,30 @@ def one_maker_of_safe_frames(module: str, tree: ast.Module) -> Iterator[str]:
             yield f"{module}:{node.lineno} gives SafeFrame another name"
 
 
-def pictures_leave_through_rtc(module: str, tree: ast.Module) -> Iterator[str]:
-    """No other part builds video frames of the codec library; roots do so for files and sample peers."""
-    if ring(module) == "root" or module.startswith(VIDEO_FRAME_MAKER):
+def in_a_call(module: str) -> bool:
+    """Parts and the roots of the running service; not commands, the demo and benchmarks."""
+    return ring(module) != "root" or module in CALL_ROOTS
+
+
+def pictures_leave_through_one_door(module: str, tree: ast.Module) -> Iterator[str]:
+    """Codec pictures for sending are built in rtc.convert.
+
+    Commands, the demo and benchmarks build pictures of their own: files and sample peers.
+    """
+    if not in_a_call(module) or module in PICTURE_BUILDERS:
         return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr == "VideoFrame":
-            yield f"{module}:{node.lineno} uses av.VideoFrame"
-        elif isinstance(node, ast.ImportFrom) and "VideoFrame" in (alias.name for alias in node.names):
-            yield f"{module}:{node.lineno} imports VideoFrame"
+    for call in calls(tree):
+        if "VideoFrame" in ast.unparse(call.func).split("."):
+            yield f"{module}:{call.lineno} builds a VideoFrame"
+    yield from (
+        f"{module}:{line} takes VideoFrame under another name" for line in renamed(tree, "VideoFrame")
+    )
+
+
+def no_call_writes_files(module: str, tree: ast.Module) -> Iterator[str]:
+    """The writer of video files is for commands; nothing in a call can reach it."""
+    if in_a_call(module) and module != FILE_WRITER and FILE_WRITER in imports(tree):
+        yield f"{module} imports {FILE_WRITER}"
 
 
 def tasks_have_parents(module: str, tree: ast.Module) -> Iterator[str]:
@@ -157,7 +182,8 @@ def nothing_is_printed(module: str, tree: ast.Module) -> Iterator[str]:
 RULES: list[Rule] = [
     inward_imports,
     one_maker_of_safe_frames,
-    pictures_leave_through_rtc,
+    pictures_leave_through_one_door,
+    no_call_writes_files,
     tasks_have_parents,
     nothing_is_printed,
 ]
@@ -180,8 +206,12 @@ OFFENCES = [
         "from guardian.core.frames import SafeFrame as Picture",
     ),
     (one_maker_of_safe_frames, "guardian.rtc.tracks", "Picture = SafeFrame"),
-    (pictures_leave_through_rtc, "guardian.call.session", "av.VideoFrame.from_ndarray(raw)"),
-    (pictures_leave_through_rtc, "guardian.vision.chain", "from av import VideoFrame"),
+    (pictures_leave_through_one_door, "guardian.call.session", "av.VideoFrame.from_ndarray(raw)"),
+    (pictures_leave_through_one_door, "guardian.rtc.tracks", "av.VideoFrame(640, 480, 'yuv420p')"),
+    (pictures_leave_through_one_door, "guardian.callproc", "VideoFrame(640, 480)"),
+    (pictures_leave_through_one_door, "guardian.rtc.peer", "from av import VideoFrame as Picture"),
+    (no_call_writes_files, "guardian.callproc", "from guardian.vision.film import FilmWriter"),
+    (no_call_writes_files, "guardian.vision.chain", "from guardian.vision import film"),
     (tasks_have_parents, "guardian.call.session", "asyncio.create_task(run())"),
     (tasks_have_parents, "guardian.call.session", "from asyncio import gather"),
     (tasks_have_parents, "guardian.call.session", "loop.create_task(run())"),
