@@ -13,10 +13,13 @@ import typer
 from rich.console import Console
 
 from guardian import __version__
+from guardian.commands.demo import demo
 from guardian.commands.doctor import doctor
 from guardian.commands.keys import app as keys_app
+from guardian.commands.listen import listen
 from guardian.commands.models import app as models_app
 from guardian.commands.protect import protect
+from guardian.commands.rules import app as rules_app
 from guardian.commands.serve import serve
 from guardian.core.errors import GuardianError
 
@@ -44,10 +47,13 @@ def root(
     """Protects and moderates video calls between merchants and shoppers."""
 
 
+app.command()(demo)
 app.command()(doctor)
 app.add_typer(keys_app, name="keys")
+app.command()(listen)
 app.add_typer(models_app, name="models")
 app.command()(protect)
+app.add_typer(rules_app, name="rules")
 app.command()(serve)
 
 

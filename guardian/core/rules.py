@@ -1,0 +1,325 @@
+"""Rules: patterns of concepts, what excuses them, and how they are matched on units.
+
+A pattern is a row of steps; each step is one of several concepts (lists of phrases, found by the
+`Lexicon`, or numbers, named `#mobile`, `#card` ...) with a bounded gap before it. Only patterns one of
+whose concepts was heard are tried, so the work does not grow with the number of rules.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from guardian.core.digits import digit_runs
+from guardian.core.phrases import Lexicon, Occurrence
+from guardian.core.units import Unit
+from guardian.core.violations import Level, Role
+
+TOGETHER_S = 15.0
+"""Within how many seconds signals add up."""
+ENOUGH = 0.5
+"""Score from which on a hit counts by itself."""
+EXCUSE_LIMIT = 0.06
+"""Greatest cost of a context: what excuses has to be heard well (微型 must not excuse 微信)."""
+EXCUSED = 0.3
+"""What is left of the score of a hit that its context excuses."""
+
+
+class RuleState(StrEnum):
+    """off: not tried. shadow: tried and told, never raised. live: raised."""
+
+    OFF = "off"
+    SHADOW = "shadow"
+    LIVE = "live"
+
+
+class Where(StrEnum):
+    """Where a context must stand to excuse a hit."""
+
+    BEFORE = "before"
+    """Before it in the same clause, at most `within` units away."""
+    AFTER = "after"
+    """After it, at most `within` units away."""
+    NEAR = "near"
+    """On or around it, at most `within` units away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One of `concepts`, at most `gap` units after the step before (a new clause counts as one)."""
+
+    concepts: tuple[str, ...]
+    gap: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Steps in order, or, when `together`, in any order within `TOGETHER_S`."""
+
+    text: str
+    steps: tuple[Step, ...]
+    together: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Something said around a hit that makes it innocent, e.g. a negation before it."""
+
+    name: str
+    where: Where
+    within: int
+    patterns: tuple[Pattern, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What to raise and when. speaker None: whoever says it. weight: score 0..1 of a perfect match."""
+
+    id: str
+    category: str
+    level: Level
+    weight: float
+    patterns: tuple[Pattern, ...]
+    speaker: Role | None = None
+    state: RuleState = RuleState.LIVE
+    exceptions: tuple[str, ...] = ()
+    version: str = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A rule that matched units[start:end].
+
+    phrase: the pattern as the rule writes it; heard: the units; excuse: name of the context that
+    makes it innocent, or empty. Times in media seconds, score 0..1.
+    """
+
+    rule: Rule
+    phrase: str
+    heard: str
+    start: int
+    end: int
+    t_start: float
+    t_end: float
+    score: float
+    excuse: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    start: int
+    end: int
+    cost: float
+
+
+class _Heard:
+    """The concepts in one sequence of units."""
+
+    def __init__(self, units: Sequence[Unit], lexicon: Lexicon) -> None:
+        self.units = units
+        self.by_concept: dict[str, list[Occurrence]] = defaultdict(list)
+        for found in lexicon.find(units):
+            self.by_concept[found.concept].append(found)
+        for run in digit_runs(units):
+            for kind in run.kinds():
+                self.by_concept[f"#{kind}"].append(
+                    Occurrence(f"#{kind}", run.digits, run.start, run.end, 0.0)
+                )
+        self._starts = {
+            concept: [found.start for found in occurrences]
+            for concept, occurrences in self.by_concept.items()
+        }
+
+    def between(self, concept: str, first: int, last: int) -> list[Occurrence]:
+        """Occurrences that start at first..last."""
+        starts = self._starts.get(concept)
+        if starts is None:
+            return []
+        return self.by_concept[concept][bisect_left(starts, first) : bisect_left(starts, last + 1)]
+
+    def matches(self, pattern: Pattern) -> list[_Match]:
+        """Every place where the pattern matches; for each start the nearest end."""
+        if pattern.together:
+            return self._together(pattern)
+        first, *rest = pattern.steps
+        matches: list[_Match] = []
+        for concept in first.concepts:
+            for found in self.by_concept.get(concept, ()):
+                match = self._follow(found, rest)
+                if match is not None:
+                    matches.append(match)
+        return matches
+
+    def _follow(self, found: Occurrence, rest: Sequence[Step]) -> _Match | None:
+        if not rest:
+            return _Match(found.start, found.end, found.cost)
+        step = rest[0]
+        candidates = [
+            following
+            for concept in step.concepts
+            for following in self.between(concept, found.end, found.end + step.gap)
+            if self._gap(found.end, following.start) <= step.gap
+        ]
+        for following in sorted(candidates, key=lambda one: (one.start, one.cost)):
+            match = self._follow(following, rest[1:])
+            if match is not None:
+                return _Match(found.start, match.end, max(found.cost, match.cost))
+        return None
+
+    def _gap(self, end: int, start: int) -> int:
+        return start - end + (self.units[start].clause - self.units[end - 1].clause)
+
+    def _together(self, pattern: Pattern) -> list[_Match]:
+        places = [
+            [found for concept in step.concepts for found in self.by_concept.get(concept, ())]
+            for step in pattern.steps
+        ]
+        matches: list[_Match] = []
+        for first in places[0]:
+            chosen = [first]
+            for others in places[1:]:
+                free = [
+                    one
+                    for one in others
+                    if all(one.end <= taken.start or one.start >= taken.end for taken in chosen)
+                    and self._seconds(one, first) <= TOGETHER_S
+                ]
+                if not free:
+                    break
+                chosen.append(min(free, key=lambda one: abs(one.start - first.start)))
+            else:
+                matches.append(
+                    _Match(
+                        min(one.start for one in chosen),
+                        max(one.end for one in chosen),
+                        max(one.cost for one in chosen),
+                    )
+                )
+        return matches
+
+    def _seconds(self, a: Occurrence, b: Occurrence) -> float:
+        return abs(self.units[a.start].t_start - self.units[b.start].t_start)
+
+
+class RuleSet:
+    """Rules ready to be matched. Immutable once made; may be shared by threads."""
+
+    def __init__(self, rules: Iterable[Rule], contexts: Mapping[str, Context], lexicon: Lexicon) -> None:
+        self.rules = tuple(rules)
+        self.contexts = dict(contexts)
+        self.lexicon = lexicon
+        self._by_anchor = _anchors(
+            (number, pattern)
+            for number, rule in enumerate(self.rules)
+            if rule.state is not RuleState.OFF
+            for pattern in rule.patterns
+        )
+
+    def match(self, units: Sequence[Unit], speaker: Role) -> tuple[Hit, ...]:
+        """All hits in what one speaker said, excused ones too, best score first."""
+        if not units:
+            return ()
+        heard = _Heard(units, self.lexicon)
+        best: dict[tuple[str, int], Hit] = {}
+        for rule, pattern in self._candidates(heard):
+            if rule.speaker is not None and rule.speaker is not speaker:
+                continue
+            for match in heard.matches(pattern):
+                hit = self._hit(rule, pattern, match, heard)
+                place = (rule.id, match.start)
+                if place not in best or best[place].score < hit.score:
+                    best[place] = hit
+        hits = _apart(_added_up(list(best.values())))
+        return tuple(sorted(hits, key=lambda hit: (-hit.score, hit.start)))
+
+    def _candidates(self, heard: _Heard) -> Iterator[tuple[Rule, Pattern]]:
+        tried: set[tuple[int, str]] = set()
+        for concept in heard.by_concept:
+            for number, pattern in self._by_anchor.get(concept, ()):
+                if (number, pattern.text) not in tried:
+                    tried.add((number, pattern.text))
+                    yield self.rules[number], pattern
+
+    def _hit(self, rule: Rule, pattern: Pattern, match: _Match, heard: _Heard) -> Hit:
+        units = heard.units[match.start : match.end]
+        confidence = sum(unit.confidence for unit in units) / len(units)
+        excuse = self._excuse(rule, match, heard)
+        score = rule.weight * (1.0 - match.cost) * (0.6 + 0.4 * confidence)
+        return Hit(
+            rule=rule,
+            phrase=pattern.text,
+            heard=" ".join(unit.text for unit in units),
+            start=match.start,
+            end=match.end,
+            t_start=units[0].t_start,
+            t_end=units[-1].t_end,
+            score=round(score * (EXCUSED if excuse else 1.0), 3),
+            excuse=excuse,
+        )
+
+    def _excuse(self, rule: Rule, match: _Match, heard: _Heard) -> str:
+        for name in rule.exceptions:
+            context = self.contexts[name]
+            for pattern in context.patterns:
+                for found in heard.matches(pattern):
+                    if _excuses(context, found, match, heard.units):
+                        return name
+        return ""
+
+
+def _anchors(patterns: Iterable[tuple[int, Pattern]]) -> dict[str, list[tuple[int, Pattern]]]:
+    """Files each pattern under the concepts of its rarest step."""
+    listed = list(patterns)
+    common = Counter(concept for _, pattern in listed for step in pattern.steps for concept in step.concepts)
+    filed: dict[str, list[tuple[int, Pattern]]] = defaultdict(list)
+    for number, pattern in listed:
+        rarest = min(pattern.steps, key=lambda step: sum(common[concept] for concept in step.concepts))
+        for concept in rarest.concepts:
+            filed[concept].append((number, pattern))
+    return dict(filed)
+
+
+def _excuses(context: Context, found: _Match, match: _Match, units: Sequence[Unit]) -> bool:
+    if found.cost > EXCUSE_LIMIT:
+        return False
+    before, after = match.start - found.end, found.start - match.end
+    same_clause = units[found.end - 1].clause == units[match.start].clause
+    if context.where is Where.BEFORE:
+        # 不给 before 给电话: a negation may share its last unit with the hit.
+        return same_clause and found.start < match.start and -1 <= before <= context.within
+    if context.where is Where.AFTER:
+        return 0 <= after <= context.within
+    return max(before, after) <= context.within
+
+
+def _added_up(hits: list[Hit]) -> list[Hit]:
+    """Raises weak hits by other rules' hits within `TOGETHER_S` (noisy or)."""
+    result: list[Hit] = []
+    for hit in hits:
+        score = hit.score
+        if not hit.excuse and score < ENOUGH:
+            others: dict[str, float] = {}
+            for other in hits:
+                near = abs(other.t_start - hit.t_start) <= TOGETHER_S
+                if other.rule.id != hit.rule.id and not other.excuse and near:
+                    others[other.rule.id] = max(others.get(other.rule.id, 0.0), other.score)
+            left = 1.0 - score
+            for other_score in others.values():
+                left *= 1.0 - other_score
+            score = round(1.0 - left, 3)
+        result.append(replace(hit, score=score))
+    return result
+
+
+def _apart(hits: list[Hit]) -> list[Hit]:
+    """Of overlapping hits of one rule only the best stays."""
+    kept: list[Hit] = []
+    for hit in sorted(hits, key=lambda one: (-one.score, one.end - one.start, one.start)):
+        if all(
+            hit.rule.id != other.rule.id or hit.end <= other.start or hit.start >= other.end for other in kept
+        ):
+            kept.append(hit)
+    return kept

@@ -1,0 +1,237 @@
+"""The hearing chain of one leg: sound in, changes of violations and lapses out.
+
+sound -> gap filler -> voice activity (with what came just before) -> recognisers -> units -> rules
+      -> attempts. The chain never raises: an engine that throws is a lapse and is started again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from uuid import uuid4
+
+import numpy as np
+
+from guardian.core.attempts import Attempts, Look
+from guardian.core.config import SpeechConfig
+from guardian.core.frames import SPEECH_RATE, AudioChunk
+from guardian.core.notes import Lapse, Part
+from guardian.core.ports import HearingNotes, Recogniser
+from guardian.core.rules import RuleSet
+from guardian.core.tokens import Hypothesis
+from guardian.core.violations import Role, ViolationChange
+from guardian.speech.ear import Ear, Fault
+from guardian.speech.vad import Gate, Vad
+
+PREROLL_S = 0.4
+"""Sound kept from before speech was noticed, so that no first syllable is cut."""
+SILENCE_S = 0.45
+"""Silence that ends an utterance."""
+LONGEST_S = 30.0
+"""Length at which an utterance is ended though the speaker goes on."""
+FILL_S = 0.2
+"""Longest gap that is filled with silence; a longer one ends the utterance."""
+LOOK_S = 0.3
+"""Sound between two looks at words that do not change."""
+DEAF_SPAN_S = 5.0
+"""Length of the lapses told while nothing listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainNotes(HearingNotes):
+    """What one call of the chain gave.
+
+    speech_ms: how long the call took. finals: utterances that ended, for evidence and transcripts.
+    """
+
+    speech_ms: float = 0.0
+    finals: tuple[Hypothesis, ...] = ()
+
+
+@dataclass(slots=True)
+class _Notes:
+    began: float
+    changes: list[ViolationChange] = field(default_factory=list)
+    lapses: list[Lapse] = field(default_factory=list)
+    finals: list[Hypothesis] = field(default_factory=list)
+    heard_s: float = 0.0
+
+    def done(self) -> ChainNotes:
+        return ChainNotes(
+            tuple(self.changes),
+            tuple(self.lapses),
+            self.heard_s,
+            (perf_counter() - self.began) * 1000.0,
+            tuple(self.finals),
+        )
+
+
+class HearingChain:
+    """Hears one speaker. For one thread; `hear` is synchronous and bounded by the engines' work."""
+
+    def __init__(
+        self,
+        recognisers: Sequence[Callable[[], Recogniser]],
+        rules: RuleSet,
+        speaker: Role,
+        vad: Vad,
+        config: SpeechConfig,
+    ) -> None:
+        self._ears = [Ear(factory) for factory in recognisers]
+        self._rules = rules
+        self._speaker = speaker
+        self._config = config
+        self._gate = Gate(vad, SILENCE_S)
+        self._attempts = Attempts(speaker, lambda: f"vio_{uuid4().hex}")
+        self._before: deque[AudioChunk] = deque()
+        self._now: float | None = None
+        self._began: float | None = None
+        """Media time at which the utterance began, None in silence."""
+        self._looked: dict[int, float] = {}
+        self._deaf_since: float | None = None
+        self._owed: list[Lapse] = []
+        """Lapses of `start`, told again with the first sound."""
+        self.notes: tuple[str, ...] = ()
+        """Sentences for people on what listens and what does not; set by whoever opened the chain."""
+
+    @property
+    def engines(self) -> dict[str, str]:
+        """What listens, e.g. `{"speech-zh": "syllables-zh"}`; empty until `start`."""
+        return {f"speech-{ear.language}": ear.name for ear in self._ears if ear.listening}
+
+    def start(self, now: float = 0.0) -> ChainNotes:
+        """Loads the engines before the first sound. Optional: `hear` does it otherwise."""
+        notes = _Notes(perf_counter())
+        self._start(now, notes)
+        self._owed.extend(notes.lapses)
+        return notes.done()
+
+    def hear(self, chunk: AudioChunk) -> ChainNotes:
+        """Takes the next sound (16 kHz, usually 20 ms). Never raises."""
+        notes = _Notes(perf_counter(), lapses=self._owed)
+        self._owed = []
+        if not len(chunk.samples):
+            return notes.done()
+        chunk = self._joined(chunk, notes)
+        self._now = chunk.t + chunk.seconds
+        self._start(chunk.t, notes)
+        try:
+            self._gate.hear(chunk.samples)
+        except Exception as error:  # noqa: BLE001  (a broken VAD must not stop hearing: hear everything)
+            self._gate.open = True
+            self._lapse(chunk.t, self._now, f"voice activity failed ({type(error).__name__})", notes)
+        if self._began is None and self._gate.open:
+            self._open(chunk, notes)
+        elif self._began is None:
+            self._keep(chunk)
+        else:
+            self._feed(chunk, notes)
+            if not self._gate.open or self._now - self._began >= LONGEST_S:
+                self._close(notes)
+        self._count(chunk, notes)
+        return notes.done()
+
+    def finish(self) -> ChainNotes:
+        """Ends the utterance, e.g. when the leg has left. The chain can go on afterwards."""
+        notes = _Notes(perf_counter())
+        if self._began is not None:
+            self._close(notes)
+        if self._deaf_since is not None and self._now is not None and self._now > self._deaf_since:
+            self._lapse(self._deaf_since, self._now, "no recogniser is listening", notes)
+            self._deaf_since = self._now
+        return notes.done()
+
+    def _start(self, now: float, notes: _Notes) -> None:
+        for ear in self._ears:
+            if not ear.listening:
+                try:
+                    ear.start(now)
+                except Fault as fault:
+                    self._lapse(now, now, str(fault), notes)
+
+    def _joined(self, chunk: AudioChunk, notes: _Notes) -> AudioChunk:
+        """Makes time continuous: a short gap is filled, a long one (or a step back) ends the utterance."""
+        if self._now is None:
+            return chunk
+        gap = chunk.t - self._now
+        if abs(gap) < 0.5 / SPEECH_RATE or (-0.02 < gap < 0.005):
+            return AudioChunk(chunk.samples, self._now) if self._began is not None else chunk
+        if 0 < gap <= FILL_S:
+            missing = np.zeros(round(gap * SPEECH_RATE), np.int16)
+            return AudioChunk(np.concatenate((missing, chunk.samples)), self._now)
+        if self._began is not None:
+            self._close(notes)
+        self._gate.reset()
+        self._before.clear()
+        return chunk
+
+    def _keep(self, chunk: AudioChunk) -> None:
+        self._before.append(chunk)
+        while self._before and self._before[0].t < chunk.t - PREROLL_S:
+            self._before.popleft()
+
+    def _open(self, chunk: AudioChunk, notes: _Notes) -> None:
+        self._keep(chunk)
+        self._began = self._before[0].t
+        samples = np.concatenate([kept.samples for kept in self._before])
+        self._before.clear()
+        self._feed(AudioChunk(samples, self._began), notes)
+
+    def _feed(self, chunk: AudioChunk, notes: _Notes) -> None:
+        now = chunk.t + chunk.seconds
+        for number, ear in enumerate(self._ears):
+            try:
+                changed = ear.hear(chunk)
+            except Fault as fault:
+                self._lost(ear, fault, notes)
+                continue
+            if changed or now - self._looked.get(number, now - LOOK_S) >= LOOK_S:
+                self._looked[number] = now
+                self._look(ear, notes)
+
+    def _close(self, notes: _Notes) -> None:
+        for ear in self._ears:
+            try:
+                final = ear.finish()
+            except Fault as fault:
+                self._lost(ear, fault, notes)
+                continue
+            if final is not None and final.tokens:
+                notes.finals.append(final)
+            self._look(ear, notes, final=True)
+            ear.close()
+        self._began = None
+        self._looked.clear()
+
+    def _look(self, ear: Ear, notes: _Notes, *, final: bool = False) -> None:
+        now, since = self._now or 0.0, self._began or 0.0
+        hits = self._rules.match(ear.units(), self._speaker)
+        lag = perf_counter() - notes.began
+        notes.changes.extend(
+            self._attempts.see(Look(ear.name, ear.language, hits, now, now + lag, since, final))
+        )
+
+    def _lost(self, ear: Ear, fault: Fault, notes: _Notes) -> None:
+        now, since = self._now or 0.0, self._began or 0.0
+        self._lapse(since, now, str(fault), notes)
+        notes.changes.extend(self._attempts.drop(ear.name, now))
+
+    def _count(self, chunk: AudioChunk, notes: _Notes) -> None:
+        """Counts heard seconds; tells deafness in spans."""
+        end = chunk.t + chunk.seconds
+        if any(ear.listening for ear in self._ears):
+            notes.heard_s = chunk.seconds
+            self._deaf_since = None
+            return
+        if self._deaf_since is None:
+            self._deaf_since = chunk.t
+            self._lapse(chunk.t, end, "no recogniser is listening", notes)
+            self._deaf_since = end
+        elif end - self._deaf_since >= DEAF_SPAN_S:
+            self._lapse(self._deaf_since, end, "no recogniser is listening", notes)
+            self._deaf_since = end
+
+    def _lapse(self, start: float, end: float, reason: str, notes: _Notes) -> None:
+        notes.lapses.append(Lapse(Part.HEARING, str(self._speaker), start, end, reason))

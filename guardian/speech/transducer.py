@@ -1,0 +1,82 @@
+"""A streaming zipformer transducer of sherpa-onnx: small pieces with times, utterance by utterance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import exp
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sherpa_onnx
+
+from guardian.core.frames import SPEECH_RATE, AudioChunk
+
+TAIL_S = 0.5
+"""Silence fed at the end so that the last word leaves the encoder (chunk 16 frames + look-ahead)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One token of the model; t: media seconds of its onset; confidence 0..1."""
+
+    text: str
+    t: float
+    confidence: float
+
+
+class Transducer:
+    """Decodes one speaker greedily. Greedy pieces are never taken back, only added to.
+
+    Raises what the engine raises. Each instance has a stream of its own and belongs to one thread.
+    """
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self._recognizer = sherpa_onnx.OnlineRecognizer.from_transducer(
+            tokens=str(files["tokens"]),
+            encoder=str(files["encoder"]),
+            decoder=str(files["decoder"]),
+            joiner=str(files["joiner"]),
+            num_threads=1,
+            decoding_method="greedy_search",
+        )
+        self._stream: Any = None
+        self._origin = 0.0
+
+    def hear(self, chunk: AudioChunk) -> bool:
+        """Takes sound; the first chunk of an utterance sets its time. True when a step was decoded."""
+        if self._stream is None:
+            self._stream = self._recognizer.create_stream()
+            self._origin = chunk.t
+        self._stream.accept_waveform(SPEECH_RATE, chunk.samples.astype(np.float32) / 32768.0)
+        return self._decode()
+
+    def flush(self) -> tuple[Piece, ...]:
+        """Ends the utterance and gives all its pieces."""
+        if self._stream is None:
+            return ()
+        self._stream.accept_waveform(SPEECH_RATE, np.zeros(int(TAIL_S * SPEECH_RATE), np.float32))
+        self._decode()
+        pieces = self.pieces()
+        self._stream = None
+        return pieces
+
+    def pieces(self) -> tuple[Piece, ...]:
+        """The pieces of the utterance so far."""
+        if self._stream is None:
+            return ()
+        found = json.loads(self._recognizer.get_result_as_json_string(self._stream))
+        probabilities = found.get("ys_probs") or [0.0] * len(found["tokens"])
+        return tuple(
+            Piece(text, self._origin + t, min(1.0, exp(min(0.0, p))))
+            for text, t, p in zip(found["tokens"], found["timestamps"], probabilities, strict=False)
+        )
+
+    def _decode(self) -> bool:
+        stepped = False
+        while self._recognizer.is_ready(self._stream):
+            self._recognizer.decode_stream(self._stream)
+            stepped = True
+        return stepped
