@@ -18,7 +18,7 @@ VIDEO_CLOCK = 90_000
 VIDEO_TIME_BASE = Fraction(1, VIDEO_CLOCK)
 
 
-def _rows(frame: av.VideoFrame, index: int) -> U8:
+def writable_rows(frame: av.VideoFrame, index: int) -> U8:
     """A writable view (height, line size) of one plane's buffer."""
     plane = frame.planes[index]
     return np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
@@ -33,9 +33,9 @@ def planes_of(frame: av.VideoFrame) -> Planes:
         frame = frame.reformat(format="yuv420p")
     width, height = frame.width & ~1, frame.height & ~1
     return Planes(
-        _rows(frame, 0)[:height, :width],
-        _rows(frame, 1)[: height // 2, : width // 2],
-        _rows(frame, 2)[: height // 2, : width // 2],
+        writable_rows(frame, 0)[:height, :width],
+        writable_rows(frame, 1)[: height // 2, : width // 2],
+        writable_rows(frame, 2)[: height // 2, : width // 2],
     )
 
 
@@ -44,7 +44,7 @@ def picture_of(safe: SafeFrame, pts: int) -> av.VideoFrame:
     width, height = safe.planes.size
     frame = av.VideoFrame(width, height, "yuv420p")
     for index, source in enumerate((safe.planes.y, safe.planes.u, safe.planes.v)):
-        _rows(frame, index)[:, : source.shape[1]] = source
+        writable_rows(frame, index)[:, : source.shape[1]] = source
     frame.pts = pts
     frame.time_base = VIDEO_TIME_BASE
     return frame

@@ -1,0 +1,138 @@
+"""`guardian demo` put together: sources, the call or the page, and what is printed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from guardian.core.errors import MediaError
+from guardian.demo import headless
+from guardian.demo.sources import FileSource, PictureSource, SceneSource
+from guardian.demo.voices import length_s, script
+from guardian.models import ModelStore
+from guardian.resources import checkout
+from guardian.vision.people import SelfieSegmenter
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asked for."""
+
+    headless: bool
+    seconds: float
+    out: Path
+    video: Path | None
+    audio: Path | None
+
+
+def shared_media() -> Path | None:
+    """The folder of recorded media: GUARDIAN_SHARED, or beside the checkout; None without."""
+    named = os.environ.get("GUARDIAN_SHARED")
+    if named is not None:
+        folder: Path | None = Path(named) / "media"
+    else:
+        root = checkout()
+        folder = root.parent / "shared" / "media" if root is not None else None
+    return folder if folder is not None and folder.is_dir() else None
+
+
+def picture_source(video: Path | None, media: Path | None) -> PictureSource:
+    """One's own file as it is; else the talking head or the generated scene, with the canary."""
+    if video is not None:
+        return FileSource(_existing(video), None)
+    people = SelfieSegmenter(ModelStore.default().find("person").files["model"])
+    clip = media / "video" / "talking_head_640x360.mp4" if media is not None else None
+    return FileSource(clip, people) if clip is not None and clip.is_file() else SceneSource(people)
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise MediaError(f"{path} is not a file; give one that is there.")
+    return path
+
+
+def show(wish: Wish) -> None:
+    """Runs the demo; exits 1 when something of it did not work."""
+    console = Console(stderr=True, highlight=False)
+    try:
+        wish.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MediaError(
+            f"{wish.out} cannot be written to ({error.strerror}); give another folder with --out."
+        ) from error
+    media = shared_media()
+    if not wish.headless:
+        _page(wish, console)
+        return
+    source = picture_source(wish.video, media)
+    lines = script(media, _existing(wish.audio) if wish.audio is not None else None)
+    total = max(wish.seconds, length_s(lines))
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("starting", total=total)
+        outcome = asyncio.run(
+            headless.run(
+                source,
+                lines,
+                wish.seconds,
+                wish.out,
+                lambda gone, what: bar.update(task, completed=gone, description=what),
+            )
+        )
+    _report(outcome.summary, wish.out)
+    for failure in outcome.failures:
+        console.print(f"guardian: {failure}.", markup=False)
+    if outcome.failures:
+        raise typer.Exit(1)
+
+
+def _report(summary: Mapping[str, Any], out: Path) -> None:
+    """What happened, for a person."""
+    console = Console(highlight=False)
+    frames, latency = summary["frames"], summary["latency_ms"]
+    console.print(
+        f"The shopper sent {frames['sent']} pictures; the merchant received {frames['received']}: "
+        f"{frames['covered']} covered, {frames['held']} held, {frames['curtain']} curtain."
+    )
+    canary = summary["canary"]
+    if canary["searched_blocks"]:
+        console.print(
+            f"Canary blocks that got through: {canary['seen_blocks']} of {canary['searched_blocks']}."
+        )
+    table = Table("stage (ms)", "p50", "p95", "p99", "max")
+    for stage, numbers in latency.items():
+        table.add_row(stage, *(f"{numbers[name]:.1f}" for name in ("p50", "p95", "p99", "max")))
+    console.print(table)
+    for line in summary["said"]:
+        found = [v for v in summary["violations"] if v["id"] in line["violations"]]
+        verdict = ", ".join(f"{v['category']} {v['level']} ({v['status']})" for v in found) or "nothing"
+        console.print(f"{line['speaker']} said {line['name']} ({line['language']}): {verdict}")
+    console.print(
+        f"{summary['events']} events in {out / 'events.jsonl'}; picture, video and summary are beside it."
+    )
+    console.print(f"Look at {out / 'before_after.png'} and play {out / 'protected.mp4'}.")
+    console.print("For the page with your own camera: guardian demo (opens /demo in a browser).")
+
+
+def _page(wish: Wish, console: Console) -> None:
+    """Serves the try-it page until interrupted."""
+
+    async def serve() -> None:
+        async with headless.running_server(wish.out) as base_url:
+            console.print(f"Open {base_url}/demo in a browser; Ctrl-C ends it.")
+            typer.launch(f"{base_url}/demo")
+            await asyncio.Event().wait()
+
+    try:
+        asyncio.run(serve())
+    except KeyboardInterrupt:
+        console.print("Ended.")

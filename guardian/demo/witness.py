@@ -1,0 +1,127 @@
+"""The merchant's side of the sample call: keeps what arrives and looks for the canary in it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+from av.video.stream import VideoStream
+
+from guardian.core.canary import Canary
+from guardian.core.frames import Planes
+from guardian.demo.scene import ScenePicture
+from guardian.rtc.convert import VIDEO_TIME_BASE, planes_of
+
+_WAIT_S = 1.0
+_FLAT = 1.5
+_SAMPLE_EVERY = 10
+
+
+class Recording:
+    """An H.264 file of the pictures as they come, times included; the first fixes the size."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._container: av.container.OutputContainer | None = None
+        self._stream: VideoStream | None = None
+        self._last_pts = -1
+
+    def add(self, frame: av.VideoFrame) -> None:
+        """Encodes one picture; later sizes are scaled to the first."""
+        if self._stream is None:
+            self._container = av.open(str(self._path), "w")
+            self._stream = self._container.add_stream(
+                "libx264", rate=30, options={"preset": "ultrafast", "crf": "23"}
+            )
+            self._stream.width, self._stream.height = frame.width & ~1, frame.height & ~1
+            self._stream.pix_fmt = "yuv420p"
+            self._stream.time_base = VIDEO_TIME_BASE
+            self._stream.codec_context.time_base = VIDEO_TIME_BASE
+            self._stream.codec_context.thread_count = 1
+            self._origin = frame.pts or 0
+        picture = frame.reformat(self._stream.width, self._stream.height, "yuv420p")
+        self._last_pts = max(self._last_pts + 1, (frame.pts or 0) - self._origin)
+        picture.pts, picture.time_base = self._last_pts, VIDEO_TIME_BASE
+        assert self._container is not None
+        self._container.mux(self._stream.encode(picture))
+
+    def close(self) -> None:
+        """Finishes the file."""
+        if self._container is not None and self._stream is not None:
+            self._container.mux(self._stream.encode())
+            self._container.close()
+
+
+class Witness:
+    """Drains the merchant's picture. `shown` gives the pictures the shopper sent of late."""
+
+    def __init__(self, canary: Canary | None, shown: Callable[[], list[ScenePicture]], path: Path) -> None:
+        self._canary = canary
+        self._shown = shown
+        self._recording = Recording(path)
+        self.frames = 0
+        self.first_at: float | None = None
+        self.canary_blocks = 0
+        self.searched_blocks = 0
+        self.longest_gap_s = 0.0
+        self.pair: tuple[Planes, Planes] | None = None
+        """A sent picture and the protected one the merchant saw at that moment."""
+        self.samples: list[Planes] = []
+        """Every tenth picture with detail in it."""
+
+    async def watch(self, track: MediaStreamTrack, until: Callable[[], bool]) -> None:
+        """Takes pictures until told to stop."""
+        last = time.monotonic()
+        while not until():
+            try:
+                async with asyncio.timeout(_WAIT_S):
+                    frame = await track.recv()
+            except TimeoutError:
+                continue
+            except MediaStreamError:
+                return
+            if isinstance(frame, av.VideoFrame):
+                now = time.monotonic()
+                if self.frames:
+                    self.longest_gap_s = max(self.longest_gap_s, now - last)
+                last = now
+                self.first_at = self.first_at or now
+                sent = self._shown()
+                await asyncio.to_thread(self._look, frame, sent)
+
+    def _look(self, frame: av.VideoFrame, sent: list[ScenePicture]) -> None:
+        self.frames += 1
+        planes = planes_of(frame)
+        if self._canary is not None and sent and planes.size == sent[-1].planes.size:
+            where = _everywhere_of(sent)
+            self.searched_blocks += int(np.count_nonzero(where))
+            self.canary_blocks += self._canary.blocks_seen(planes.y, where)
+        if sent and _detailed(planes) and self.frames % _SAMPLE_EVERY == 0:
+            copy = Planes(planes.y.copy(), planes.u.copy(), planes.v.copy())
+            self.samples = [*self.samples[-60:], copy]
+            self.pair = (sent[-1].planes, copy)
+        self._recording.add(frame)
+
+    def close(self) -> None:
+        """Finishes the recording."""
+        self._recording.close()
+
+
+def _everywhere_of(sent: list[ScenePicture]) -> npt.NDArray[np.bool_]:
+    """Blocks in which all of the pictures showed nothing but the room."""
+    where = sent[0].searchable.copy()
+    for picture in sent[1:]:
+        where &= picture.searchable
+    return where
+
+
+def _detailed(planes: Planes) -> bool:
+    """Whether a picture shows something: a curtain is all but flat."""
+    return float(np.abs(np.diff(planes.y.astype(np.int16), axis=1)).mean()) > _FLAT / 2
