@@ -18,12 +18,13 @@ _SECRET = frozenset(
         "phrase", "sdp", "secret", "text", "token", "transcript", "words", "cookie", "password",
     }
 )  # fmt: skip
+_OWN = frozenset({"_record", "_from_structlog", "_logger", "_name"})
 _LONGEST = 500
 
 
 def without_secrets(_: Any, __: str, event: EventDict) -> EventDict:
     """Drops the values of keys that carry speech, pictures, descriptions or secrets; masks long numbers."""
-    return {key: _clean(key, value) for key, value in event.items()}
+    return {key: value if key in _OWN else _clean(key, value) for key, value in event.items()}
 
 
 def _clean(key: str, value: Any) -> Any:
@@ -54,37 +55,24 @@ def _exception_kind(_: Any, __: str, event: EventDict) -> EventDict:
         while trace is not None:
             frames.append(f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}")
             trace = trace.tb_next
-        event["where"] = frames[-8:]
+        event["where"] = " > ".join(frames[-8:])
     return event
 
 
-def _list_safe(_: Any, __: str, event: EventDict) -> EventDict:
-    where = event.get("where")
-    if isinstance(where, list):
-        event["where"] = " > ".join(where)
-    return event
+_SHARED: tuple[Processor, ...] = (
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    _exception_kind,
+    without_secrets,
+)
 
 
 def configure() -> None:
     """Sends every log of this process, its libraries' too, through the same filter to stderr."""
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _exception_kind,
-        _list_safe,
-        without_secrets,
-    ]
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,
-    )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=_SHARED,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(ensure_ascii=False),
@@ -98,5 +86,13 @@ def configure() -> None:
 
 
 def logger(name: str) -> Any:
-    """A structured logger: `logger("guardian.server").info("listening", port=8080)`."""
-    return structlog.stdlib.get_logger(name)
+    """A structured logger: `logger("guardian.server").info("listening", port=8080)`.
+
+    Its filter works whether or not `configure` was called.
+    """
+    return structlog.wrap_logger(
+        logging.getLogger(name),
+        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )

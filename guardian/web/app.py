@@ -26,7 +26,8 @@ def create_app(parts: Parts) -> ASGIApp:
         redirect_slashes=False,
     )
     app.state.parts = parts
-    problems.install(app)
-    for module in (calls, legs, ops, demo):
-        app.include_router(module.router)
+    routers = [module.router for module in (calls, legs, ops, demo)]
+    problems.install(app, [route for router in routers for route in router.routes])
+    for router in routers:
+        app.include_router(router)
     return Front(app, parts)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import math
 import re
 import time
 from urllib.parse import urlsplit
 
-import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,6 +20,8 @@ from guardian.web.access import identify
 from guardian.web.parts import Parts
 from guardian.web.problems import Problem, of_error, response
 from guardian.web.rate import Rates
+
+logger = logging.getLogger(__name__)
 
 _LEG = re.compile(r"^/v1/calls/[^/]+/(shopper|merchant|sessions/[^/]+)$")
 _PROBES = ("/livez", "/readyz")
@@ -61,10 +63,9 @@ class Front:
             await answer.refuse(problem, scope, receive)
         except GuardianError as error:
             await answer.refuse(of_error(error), scope, receive)
-        except Exception:  # noqa: BLE001  # whatever it was, the server lives and the caller is told
-            structlog.get_logger("guardian.web").error(
-                "a request failed", path=_pattern(scope["path"]), exc_info=True
-            )
+        except Exception as error:  # noqa: BLE001  # whatever it was, the server lives and the caller is told
+            # Type and place only: messages and locals may hold what callers sent.
+            logger.error("%s failed: %s", _pattern(scope["path"]), _place(error))
             await answer.refuse(
                 Problem(500, "Something went wrong inside Guardian; the server goes on."), scope, receive
             )
@@ -207,6 +208,14 @@ def _loopback(host: str) -> bool:
 def _pattern(path: str) -> str:
     """The path without what callers put into it."""
     return re.sub(r"(/v1/calls/)[^/]+", r"\1{id}", path)[:80]
+
+
+def _place(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else ""
+    return f"{type(error).__name__}{place}"
 
 
 def _method(method: str) -> str:

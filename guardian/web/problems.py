@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import BaseRoute, Match, Route
 
 from guardian.core.errors import (
     CallExists,
@@ -86,8 +86,8 @@ def of_error(error: GuardianError) -> Problem:
     return Problem(status, str(error) if status != 500 else _DETAIL[500], headers)
 
 
-def install(app: FastAPI) -> None:
-    """Answers everything that goes wrong in the application with a problem."""
+def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Answers everything that goes wrong in the application with a problem. routes: all there are."""
 
     async def refused(_: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
@@ -102,19 +102,24 @@ def install(app: FastAPI) -> None:
         headers = dict(error.headers or {})
         detail = _DETAIL.get(error.status_code, str(error.detail))
         if error.status_code == 405:
-            allowed = _allowed(app, request)
+            allowed = _allowed(routes, request)
             headers = {"Allow": ", ".join(allowed)}
             detail = f"{request.method} cannot be used here; use {' or '.join(allowed)}."
         return response(Problem(error.status_code, detail, headers))
 
+    async def unforeseen(_: Request, __: Exception) -> Response:
+        # The framework raises it again, so that the gate logs it.
+        return response(Problem(500, _DETAIL[500]))
+
+    app.add_exception_handler(Exception, unforeseen)
     app.add_exception_handler(Problem, refused)
     app.add_exception_handler(GuardianError, guardian)
     app.add_exception_handler(HTTPException, http)
 
 
-def _allowed(app: FastAPI, request: Request) -> list[str]:
+def _allowed(routes: Sequence[BaseRoute], request: Request) -> list[str]:
     methods: set[str] = set()
-    for route in app.router.routes:
+    for route in routes:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
             methods |= route.methods or set()
     return sorted(methods)

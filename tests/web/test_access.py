@@ -1,0 +1,94 @@
+import stat
+
+import pytest
+
+from guardian.core.errors import ConfigError
+from guardian.web.keyfile import KeyFile
+
+
+@pytest.fixture
+def keyed(serve, tmp_path):
+    keys = KeyFile(tmp_path / "data" / "api_keys.json")
+    _, mine = keys.add("acme")
+    key, other = keys.add("globex")
+    return serve(), keys, key, mine, other
+
+
+def shown(token):
+    return {"authorization": f"Bearer {token}"}
+
+
+def test_with_keys_strangers_get_nothing(keyed, call_body, refused):
+    server, _, _, mine, _ = keyed
+    response = server.client.post("/v1/calls", json=call_body())
+    refused(response, 401)
+    assert response.headers["www-authenticate"].startswith("Bearer")
+    refused(server.client.post("/v1/calls", content=b"{", headers={"content-type": "application/json"}), 401)
+    refused(server.client.get("/v1/calls/c", headers=shown("gk_guess")), 401)
+    assert server.client.post("/v1/calls", json=call_body(), headers=shown(mine)).status_code == 201
+
+
+def test_a_call_of_another_tenant_is_not_there(keyed, call_body, refused):
+    server, _, _, mine, other = keyed
+    server.client.post("/v1/calls", json=call_body(call_id="c"), headers=shown(mine))
+    assert server.client.get("/v1/calls/c", headers=shown(mine)).status_code == 200
+    refused(server.client.get("/v1/calls/c", headers=shown(other)), 404)
+    refused(server.client.delete("/v1/calls/c", headers=shown(other)), 404)
+    refused(server.client.post("/v1/calls/c/complaint", headers=shown(other)), 404)
+    assert "c" in server.host.calls
+
+
+def test_a_revoked_key_is_refused_at_once(keyed, call_body, refused):
+    server, keys, key, _, other = keyed
+    assert server.client.get("/v1/cases", headers=shown(other)).status_code == 404
+    keys.revoke(key.id)
+    refused(server.client.get("/v1/cases", headers=shown(other)), 401)
+
+
+def test_revoking_every_key_opens_nothing(keyed, call_body, refused):
+    server, keys, _, _, _ = keyed
+    for key in keys.all():
+        keys.revoke(key.id)
+    refused(server.client.post("/v1/calls", json=call_body()), 401)
+    keys.path.unlink()
+    refused(server.client.post("/v1/calls", json=call_body()), 401)
+
+
+def test_the_try_it_page_is_off_with_keys(keyed, refused):
+    refused(keyed[0].client.get("/demo"), 404)
+
+
+def test_keys_are_kept_as_hashes_for_the_owner_only(tmp_path):
+    keys = KeyFile(tmp_path / "api_keys.json")
+    key, token = keys.add("acme")
+    assert token not in keys.path.read_text()
+    assert stat.S_IMODE(keys.path.stat().st_mode) == 0o600
+    assert keys.find(token) == key
+    assert keys.find(token + "x") is None
+    with pytest.raises(ConfigError, match="no key k_none"):
+        keys.revoke("k_none")
+
+
+def test_pages_of_other_sites_cannot_use_this_machine(server, call_body, refused):
+    for origin in ("https://evil.example", "null", "http://127.0.0.1:1"):
+        refused(server.client.post("/v1/calls", json=call_body(), headers={"origin": origin}), 403)
+    refused(server.client.get("/v1/calls/c", headers={"host": "evil.example"}), 403)
+    own = {"origin": server.url}
+    assert server.client.post("/v1/calls", json=call_body(), headers=own).status_code == 201
+    text = {"content-type": "text/plain"}
+    refused(server.client.post("/v1/calls", content=b"{}", headers=text), 415)
+
+
+def test_a_configured_page_may_post_offers(serve):
+    server = serve(server={"allowed_origins": ["https://shop.example"]})
+    asked = {"origin": "https://shop.example", "access-control-request-method": "POST"}
+    response = server.client.options("/v1/calls/c/shopper", headers=asked)
+    assert response.status_code == 204
+    assert response.headers["access-control-allow-origin"] == "https://shop.example"
+    assert "Authorization" in response.headers["access-control-allow-headers"]
+    assert "Location" in response.headers["access-control-expose-headers"]
+
+
+def test_without_keys_only_this_machine_is_listened_to(serve):
+    with pytest.raises(ConfigError, match="guardian keys init"):
+        serve(server={"host": "0.0.0.0"})
