@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from guardian import __version__
+from guardian.commands.bench import app as bench_app
 from guardian.commands.demo import demo
 from guardian.commands.doctor import doctor
 from guardian.commands.keys import app as keys_app
@@ -47,6 +48,7 @@ def root(
     """Protects and moderates video calls between merchants and shoppers."""
 
 
+app.add_typer(bench_app, name="bench")
 app.command()(demo)
 app.command()(doctor)
 app.add_typer(keys_app, name="keys")
