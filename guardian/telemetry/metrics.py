@@ -94,7 +94,8 @@ class CallCollector(Collector):
 def _states(statuses: list[Mapping[str, Any]]) -> Metric:
     counts: dict[str, int] = {}
     for status in statuses:
-        state = str(status.get("state", "unknown"))
+        protection = status.get("protection")
+        state = str(protection.get("state") if isinstance(protection, Mapping) else status.get("state"))
         counts[state] = counts.get(state, 0) + 1
     family = GaugeMetricFamily("guardian_calls", "Live calls by state of protection", labels=["state"])
     for state, count in sorted(counts.items()):
