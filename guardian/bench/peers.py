@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import tempfile
+import weakref
 from pathlib import Path
 
 import cv2
@@ -60,12 +61,14 @@ class PlainMediaPipe:
             self._faces = FaceDetector.create_from_options(
                 FaceDetectorOptions(BaseOptions(model_asset_buffer=files["model"].read_bytes()))
             )
+            weakref.finalize(self, self._faces.close)
         person = store.find("person").files["model"]
         self._people = ImageSegmenter.create_from_options(
             ImageSegmenterOptions(
                 BaseOptions(model_asset_buffer=person.read_bytes()), output_confidence_masks=True
             )
         )
+        weakref.finalize(self, self._people.close)
 
     @property
     def usable(self) -> bool:

@@ -6,6 +6,7 @@ weights cannot be had.
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 
 import cv2
@@ -29,6 +30,8 @@ class BlazeFace:
             min_detection_confidence=threshold,
         )
         self._detector = FaceDetector.create_from_options(options)
+        # Left to the interpreter's end it would be closed after what it needs for that is gone.
+        weakref.finalize(self, self._detector.close)
         self.name = model.stem
 
     def detect(self, bgr: U8) -> npt.NDArray[np.float32]:

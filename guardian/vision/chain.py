@@ -77,7 +77,8 @@ class VideoChain:
         self._cadence = Cadence(config.segment_every)
         self._settled: tuple[tuple[int, int], Mode] | None = None
         self._last: _Last | None = None
-        self._distrusted: str | None = None
+        # An object of its own for each distrust, so that none is lost between two threads.
+        self._distrusted = self._heeded = Doubt("")
 
     @property
     def mode(self) -> Mode:
@@ -96,7 +97,7 @@ class VideoChain:
 
     def distrust(self, reason: str) -> None:
         """The coming picture is not to be trusted (packets lost, say): prove everything anew."""
-        self._distrusted = reason
+        self._distrusted = Doubt(reason)
 
     def curtain(self, size: tuple[int, int], t: float, arrived: float, reason: CurtainReason) -> SafeFrame:
         """A curtain of `size` (w, h) for a frame of time t; needs no raw frame and no finder."""
@@ -153,7 +154,7 @@ class VideoChain:
         if self._settled is not None:
             self._settled = self._last = None
             self._protection.restart("private")
-        return curtain(raw.planes.size, raw.t, raw.arrived, CurtainReason.PRIVATE)
+        return curtain(_size_of(raw), raw.t, raw.arrived, CurtainReason.PRIVATE)
 
     def _settle(self, raw: RawFrame, mode: Mode) -> tuple[int, int]:
         """Size of the picture; a new size or mode and lost trust start over."""
@@ -166,11 +167,12 @@ class VideoChain:
             self._last = None
             self._protection.restart("starting")
             self._settled = (size, mode)
-        distrusted, self._distrusted = self._distrusted, None
-        if distrusted is not None:
+        distrusted = self._distrusted
+        if distrusted is not self._heeded:
+            self._heeded = distrusted
             self._mask.clear()
             self._cadence.restart()
-            raise Doubt(distrusted)
+            raise distrusted
         return size
 
     def _find_faces(self, raw: RawFrame, size: tuple[int, int]) -> tuple[Face, ...]:
@@ -209,7 +211,12 @@ class VideoChain:
 
     def _stand_in(self, raw: RawFrame) -> SafeFrame:
         again = self.held(raw.t, raw.arrived)
-        if again is not None and again.planes.size == raw.planes.size:
+        if again is not None and again.planes.size == _size_of(raw):
             return again
-        size = raw.planes.y.shape[::-1] if raw.planes.y.ndim == 2 else (2, 2)
-        return curtain((int(size[0]), int(size[1])), raw.t, raw.arrived, self._protection.curtain)
+        return curtain(_size_of(raw), raw.t, raw.arrived, self._protection.curtain)
+
+
+def _size_of(raw: RawFrame) -> tuple[int, int]:
+    """(w, h) of even the most broken picture."""
+    shape: tuple[int, ...] = getattr(getattr(raw.planes, "y", None), "shape", ())
+    return (int(shape[1]), int(shape[0])) if len(shape) == 2 else (2, 2)

@@ -12,6 +12,7 @@ read a frame for as long as it likes. Input planes are only read.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil, floor
 
 import cv2
 import numpy as np
@@ -79,23 +80,36 @@ def averages(planes: Planes, faces: tuple[Box, ...], cell: int) -> tuple[U8, U8,
         for plane in (planes.y, planes.u, planes.v)
     ]
     if faces:
-        small = _without(small, faces, grid[0] / w, grid[1] / h)
+        known = _known(faces, grid, planes.size)
+        small = _solid(small, known) if cell >= STRICT_CELL else _smooth(small, known)
     smooth = [np.asarray(cv2.blur(plane, (3, 3)), np.uint8) for plane in small]
     return smooth[0], smooth[1], smooth[2]
 
 
-def _without(small: list[U8], faces: tuple[Box, ...], sx: float, sy: float) -> list[U8]:
-    rows, columns = small[0].shape
-    known = np.ones((rows, columns), np.float32)
+def _known(faces: tuple[Box, ...], grid: tuple[int, int], size: tuple[int, int]) -> F32:
+    """1 for cells that no face has any part in, else 0; float32 (rows, columns)."""
+    known = np.ones((grid[1], grid[0]), np.float32)
     for face in faces:
-        box = face.scaled(sx, sy)
-        x0, y0 = max(int(np.floor(box.x)), 0), max(int(np.floor(box.y)), 0)
-        x1, y1 = max(int(np.ceil(box.x + box.w)), 0), max(int(np.ceil(box.y + box.h)), 0)
+        box = face.scaled(grid[0] / size[0], grid[1] / size[1])
+        x0, y0 = max(floor(box.x), 0), max(floor(box.y), 0)
+        x1, y1 = max(ceil(box.x + box.w), 0), max(ceil(box.y + box.h), 0)
         known[y0:y1, x0:x1] = 0
+    return known
+
+
+def _solid(small: list[U8], known: F32) -> list[U8]:
+    """Cells of faces in one colour, the mean of all the others."""
+    unknown = known == 0
+    for plane, grey in zip(small, GREY, strict=True):
+        plane[unknown] = round(float(plane[~unknown].mean())) if not unknown.all() else int(grey)
+    return small
+
+
+def _smooth(small: list[U8], known: F32) -> list[U8]:
+    """Cells of faces filled in from those around them."""
     stack = np.dstack([*[plane.astype(np.float32) * known for plane in small], known])
     filled = _push_pull(stack)
-    whole = np.where(known[:, :, np.newaxis] > 0, stack[:, :, :3], filled)
-    return [np.clip(np.round(whole[:, :, i]), 0, 255).astype(np.uint8) for i in range(3)]
+    return [np.clip(np.round(filled[:, :, i]), 0, 255).astype(np.uint8) for i in range(3)]
 
 
 def _push_pull(stack: F32) -> F32:

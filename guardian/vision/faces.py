@@ -1,7 +1,7 @@
 """Finding faces: a small pass over every picture, closer looks in turn.
 
 YuNet covers faces of about 10 to 300 pixels, so one size does not do. Each picture is seen as a
-whole at about 320 pixels across; every `CLOSER_EVERY`th one has a closer look besides, in turn at four
+whole at about 280 pixels across; every `CLOSER_EVERY`th one has a closer look besides, in turn at four
 overlapping quarters (small faces) and at a tiny copy (faces that fill the picture). A new size and
 a sudden change of scene get all of them at once.
 """
@@ -23,7 +23,7 @@ from guardian.vision.pictures import part, small_bgr
 
 F32 = npt.NDArray[np.float32]
 
-WHOLE_AREA = 320 * 192
+WHOLE_AREA = 256 * 192
 TILE_AREA = 400 * 240
 CLOSER_EVERY = 4
 TINY_AREA = 128 * 96

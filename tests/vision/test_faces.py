@@ -1,0 +1,109 @@
+"""Real networks on real pictures: a face is found, people are found, and none of it leaves."""
+
+import cv2
+import numpy as np
+import pytest
+
+from guardian.bench.scene import scene
+from guardian.core.config import VisionConfig
+from guardian.core.frames import Mode, Planes, RawFrame, Showing
+from guardian.core.geometry import Box
+from guardian.core.notes import Seen
+from guardian.vision.chain import VideoChain
+from guardian.vision.faces import TurningFaceFinder, YuNet, fit
+from guardian.vision.people import SelfieSegmenter
+
+
+def portrait(size):
+    """The public-domain portrait at the left edge of a plain picture of this size."""
+    data = pytest.importorskip("skimage.data", reason="scikit-image with its portrait is not installed")
+    w, h = size
+    picture = np.full((h, w, 3), 150, np.uint8)
+    face = cv2.resize(data.astronaut()[:, :, ::-1], (h, h), interpolation=cv2.INTER_AREA)
+    picture[:, : min(w, h)] = face[:, : min(w, h)]
+    i420 = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420)
+    rest = i420.reshape(-1)[w * h :].reshape(2, h // 2, w // 2)
+    return Planes(i420[:h], rest[0], rest[1])
+
+
+FACE = Box(0.345, 0.13, 0.17, 0.22)
+"""Where the portrait's face is, in shares of its side."""
+
+
+def nets(weights):
+    yield "yunet", lambda: YuNet(weights("face", "yunet").files["model"], 0.3)
+
+    def blaze():
+        from guardian.vision.blazeface import BlazeFace
+
+        return BlazeFace(weights("face", "blazeface-short").files["model"], 0.3)
+
+    yield "blazeface-short", blaze
+
+
+@pytest.mark.parametrize("which", ["yunet", "blazeface-short"])
+@pytest.mark.parametrize("size", [(640, 480), (1280, 720), (480, 640)])
+def test_the_portraits_face_is_found(weights, which, size):
+    planes = portrait(size)
+    finder = TurningFaceFinder(dict(nets(weights))[which]())
+    answer = finder.find(planes)
+    assert isinstance(answer, Seen)
+    side = size[1]
+    wanted = FACE.scaled(side, side)
+    assert max(face.box.iou(wanted) for face in answer.value) > 0.4
+
+
+def test_a_small_face_is_found_within_one_turn(weights):
+    finder = TurningFaceFinder(YuNet(weights("face", "yunet").files["model"], 0.3))
+    small = portrait((128, 128))
+    picture = Planes(np.full((720, 1280), 120, np.uint8), *(np.full((360, 640), 128, np.uint8) for _ in "uv"))
+    finder.find(picture)
+    picture.y[500:628, 1000:1128] = small.y
+    picture.u[250:314, 500:564], picture.v[250:314, 500:564] = small.u, small.v
+    wanted = FACE.scaled(128, 128).shifted(1000, 500)
+    found = [finder.find(picture) for _ in range(20)]
+    assert any(face.box.iou(wanted) > 0.3 for answer in found for face in answer.value)
+
+
+def test_a_person_is_found_and_the_wall_is_not(weights):
+    mask = SelfieSegmenter(weights("person").files["model"]).find(portrait((640, 480))).value
+    assert mask.shape == (144, 256)
+    assert mask[110:, 40:100].mean() > 0.8
+    assert mask[:, 230:].mean() < 0.2
+
+
+@pytest.mark.parametrize("mode", [Mode.SELFIE, Mode.PRODUCT, Mode.INSTALL])
+def test_no_face_is_found_in_what_leaves(weights, mode):
+    model = weights("face", "yunet").files["model"]
+    people = SelfieSegmenter(weights("person").files["model"])
+    chain = VideoChain(TurningFaceFinder(YuNet(model, 0.3)), people, VisionConfig(late_s=60), mode)
+    judge = TurningFaceFinder(YuNet(model, 0.6))
+    planes = portrait((640, 480))
+    wanted = FACE.scaled(480, 480)
+    assert max(face.box.iou(wanted) for face in judge.find(planes).value) > 0.4
+    for i in range(12):
+        safe, notes = chain.protect(RawFrame(planes, i / 30, chain._clock()))
+        # A whole blurred body can pass for a big face; what counts is the place of the real one.
+        assert all(face.box.iou(wanted) < 0.1 for face in judge.find(safe.planes).value)
+    assert safe.showing is Showing.COVERED, notes.reason
+
+
+def test_a_person_moving_through_a_room_is_protected_in_every_frame(weights):
+    pytest.importorskip("skimage.data", reason="scikit-image with its portrait is not installed")
+    model = weights("face", "yunet").files["model"]
+    people = SelfieSegmenter(weights("person").files["model"])
+    chain = VideoChain(TurningFaceFinder(YuNet(model, 0.3)), people, VisionConfig(late_s=60), Mode.SELFIE)
+    judge = TurningFaceFinder(YuNet(model, 0.6))
+    covered = 0
+    for i, planes in enumerate(scene((640, 480), 40)):
+        safe, _ = chain.protect(RawFrame(planes, i / 30, chain._clock()))
+        assert judge.find(safe.planes).value == (), i
+        covered += safe.showing is Showing.COVERED
+    assert covered == 37
+
+
+def test_sizes_for_networks_are_multiples_and_no_larger_than_wanted():
+    for w, h in ((640, 480), (1280, 720), (480, 640), (100, 2000), (64, 64)):
+        small = fit(w, h, 256 * 192, 32)
+        assert all(side % 32 == 0 and side >= 64 for side in small)
+        assert small[0] * small[1] < 256 * 192 * 1.6
