@@ -1,7 +1,7 @@
 """Finds the entries of a word list in a sequence of units, however many entries there are.
 
 Entries that sound the same are found by an Aho-Corasick automaton over sound classes in one pass.
-Long Mandarin entries (4 syllables and more) are also found with a syllable or so misheard: half of
+Long Mandarin entries (5 syllables and more) are also found with a syllable or so misheard: half of
 them has to be there exactly, which the same pass finds, and a weighted edit distance judges the rest.
 """
 
@@ -19,7 +19,7 @@ WRONG_TONE = 0.05
 """Distance of a wrong tone. A tone breaks ties only, but an entry of one syllable must have its own."""
 FUZZY_LIMIT = 0.2
 """Greatest mean distance per syllable of an entry found by edit distance."""
-FUZZY_LEAST = 4
+FUZZY_LEAST = 5
 """Syllables an entry needs to be looked for by edit distance."""
 
 
@@ -109,11 +109,14 @@ class Lexicon:
                     if size == len(entry.keys)
                     else self._by_distance(entry, units, start - offset)
                 )
-                if found is not None:
+                if found is not None and self._in_one_breath(found, units):
                     place = (found.concept, found.start, found.end)
                     if place not in best or best[place].cost > found.cost:
                         best[place] = found
         return sorted(best.values(), key=lambda found: (found.start, found.end, found.concept))
+
+    def _in_one_breath(self, found: Occurrence, units: Sequence[Unit]) -> bool:
+        return units[found.end - 1].clause - units[found.start].clause <= 1
 
     def _by_class(self, entry: Entry, units: Sequence[Unit], start: int) -> Occurrence | None:
         size = len(entry.keys)

@@ -15,7 +15,7 @@ from functools import lru_cache
 from guardian.core.tokens import Token
 
 CLAUSE_PAUSE_S = 0.6
-"""A silence between two units from which on a new clause is taken to begin."""
+"""A silence between two units that counts as one clause boundary; a longer one as several."""
 
 INITIALS = ("zh", "ch", "sh", *"bpmfdtnlgkhjqxrzcsyw")
 _ALIKE_INITIALS = {"zh": "z", "ch": "c", "sh": "s", "n": "l", "h": "f"}
@@ -116,12 +116,12 @@ def word_unit(token: Token, clause: int = 0) -> Unit:
 
 
 def units_of(tokens: Sequence[Token], language: str) -> tuple[Unit, ...]:
-    """Units of recognised tokens; a pause of `CLAUSE_PAUSE_S` begins a new clause."""
+    """Units of recognised tokens; pauses part clauses, so that patterns do not reach over long ones."""
     make = syllable_unit if language == "zh" else word_unit
     units: list[Unit] = []
     clause = 0
     for token in tokens:
-        if units and token.t_start - units[-1].t_end > CLAUSE_PAUSE_S:
-            clause += 1
+        if units:
+            clause += max(0, int((token.t_start - units[-1].t_end) / CLAUSE_PAUSE_S))
         units.append(make(token, clause))
     return tuple(units)

@@ -58,7 +58,7 @@ class Ear:
             return False
         try:
             found = self._engine.hear(chunk)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - an engine may raise anything; the call goes on
             self._fail(error)
         if found is None:
             return False
@@ -71,7 +71,7 @@ class Ear:
             return None
         try:
             found = self._engine.finish()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - an engine may raise anything; the call goes on
             self._fail(error)
         self._tokens = found.tokens if found is not None else ()
         return found
@@ -86,7 +86,11 @@ class Ear:
 
     def units(self) -> tuple[Unit, ...]:
         """Units of the last seconds and of this utterance."""
-        return units_of((*self._tail, *self._tokens), self.language)
+        tail = self._tail
+        if self._tokens:
+            least = self._tokens[0].t_start - TOGETHER_S
+            tail = tuple(token for token in tail if token.t_end >= least)
+        return units_of((*tail, *self._tokens), self.language)
 
     def _fail(self, error: Exception) -> None:
         self._engine = None
