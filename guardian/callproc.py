@@ -51,7 +51,7 @@ _LAST_WORDS_S = 6.0
 class Senses:
     """How a call sees and hears. Tests put broken ones in to see that nothing leaks."""
 
-    open_eyes: Callable[[WorkConfig, Mode], Protector]
+    open_eyes: Callable[[WorkConfig, CallSpec, Mode], Protector]
     open_ears: Callable[[WorkConfig, CallSpec, Role], Ears]
     curtain: CurtainMaker
     engines: Callable[[], Mapping[str, Any]]
@@ -63,7 +63,7 @@ def real_senses() -> Senses:
 
     names: dict[str, Any] = {}
 
-    def eyes(config: WorkConfig, mode: Mode) -> Protector:
+    def eyes(config: WorkConfig, _spec: CallSpec, mode: Mode) -> Protector:
         from guardian.eyes import eye_models, open_eyes
         from guardian.models import ModelStore
 
@@ -104,7 +104,6 @@ class CallProcess:
     def __init__(self, link: Link, senses: Callable[[], Senses]) -> None:
         self._link = link
         self._senses = senses
-        self._call: CallSession | None = None
 
     async def run(self) -> None:
         """From the start message to the end of the call."""
@@ -112,9 +111,9 @@ class CallProcess:
             start = await self._link.receive()
         if start is None or start.get("do") != Action.START:
             return
-        config = config_from_json(start["config"])
-        call = self._call = CallSession(spec_from_json(start["spec"]), config, self._workshop(config))
-        self._link.write({"note": Note.READY})
+        config, spec = config_from_json(start["config"]), spec_from_json(start["spec"])
+        call = CallSession(spec, config, self._workshop(config, spec))
+        self._link.write({"note": Note.READY, "status": call.status()})
         reason = "failed"
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -128,12 +127,12 @@ class CallProcess:
                 self._link.write({"note": Note.ENDED, "reason": reason, "status": call.status()})
             await self._link.flush()
 
-    def _workshop(self, config: WorkConfig) -> Workshop:
+    def _workshop(self, config: WorkConfig, spec: CallSpec) -> Workshop:
         senses = self._senses()
         return Workshop(
             legs=leg_maker(config),
-            eyes=Eyes(lambda mode: senses.open_eyes(config, mode), senses.curtain),
-            ears=lambda spec, role: senses.open_ears(config, spec, role),
+            eyes=Eyes(lambda mode: senses.open_eyes(config, spec, mode), senses.curtain),
+            ears=lambda role: senses.open_ears(config, spec, role),
             engines=senses.engines,
             tell=self._tell,
         )

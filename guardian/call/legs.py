@@ -39,7 +39,17 @@ class Leg(Protocol):
 class SpeechTap(Protocol):
     """Turns a leg's sound into chunks to be heard."""
 
-    def chunks(self, frame: Opaque) -> Iterator[AudioChunk]: ...
+    def chunks(self, frame: Opaque, t: float) -> Iterator[AudioChunk]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of one leg's sound. t: its own time in seconds, before anybody stamps it anew."""
+
+    tap: SpeechTap
+    frame: Opaque
+    t: float
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from guardian.call.account import coverage
-from guardian.call.legs import Leg, LegMaker, Sources
+from guardian.call.legs import Leg, LegMaker, Piece, Sources
 from guardian.call.picture import Eyes, PictureWay
 from guardian.call.slots import Closed, Latest
 from guardian.call.sound import Hearing, VoiceWay
@@ -47,7 +47,7 @@ class Workshop:
 
     legs: LegMaker
     eyes: Eyes
-    ears: Callable[[CallSpec, Role], Ears]
+    ears: Callable[[Role], Ears]
     engines: Callable[[], Mapping[str, Any]]
     """Names of models and engines in use, for the status."""
     tell: Callable[[CallEvent], None]
@@ -80,7 +80,7 @@ class CallSession:
         self._told_state = State.WARMING
         self.picture = PictureWay(workshop.eyes, config, spec.mode)
         hearing = Hearing(
-            open=lambda role: workshop.ears(spec, role),
+            open=workshop.ears,
             heard=self._heard,
             lapsed=self._lapsed,
             now=self.media_t,
@@ -300,7 +300,7 @@ class CallSession:
                 return
             seconds = frame.samples / frame.sample_rate
             tap = tap or self._workshop.legs.tap(self.media_t() - seconds)
-            voice.put(tap, frame, seconds)
+            voice.put(Piece(tap, frame, frame.time or 0.0, seconds))
 
     # --- what the call tells ------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from guardian.call.account import VoiceAccount
 from guardian.call.lane import Lane
-from guardian.call.legs import Opaque, SpeechTap
+from guardian.call.legs import Opaque, Piece
 from guardian.call.slots import Bounded, Closed, Latest
 from guardian.core.config import WorkConfig
 from guardian.core.notes import Lapse
@@ -44,7 +44,7 @@ class VoiceWay:
         self._hearing = hearing
         self._lane = Lane(f"hear-{role}")
         self._pass: Latest[Opaque] = Latest(_PASS_SIZE)
-        self._queue: Bounded[tuple[SpeechTap, Opaque]] = Bounded(int(config.speech.queue_s * _PIECES_PER_S))
+        self._queue: Bounded[Piece] = Bounded(int(config.speech.queue_s * _PIECES_PER_S))
         self._open = False
         self.allowed = True
         """Whether this voice may be listened to."""
@@ -56,16 +56,16 @@ class VoiceWay:
         """How long the ears have been at their present piece."""
         return self._lane.age_s
 
-    def put(self, tap: SpeechTap, frame: Opaque, seconds: float) -> None:
+    def put(self, piece: Piece) -> None:
         """A piece of sound has come in."""
         if not self.muted:
-            self._pass.put(frame)
+            self._pass.put(piece.frame)
         if not self.allowed:
             return
-        self.account.sound_s += seconds
-        if not self._queue.offer((tap, frame)):
+        self.account.sound_s += piece.seconds
+        if not self._queue.offer(piece):
             now = self._hearing.now()
-            self._hearing.lapsed(self.role, now - seconds, now, "hearing is behind")
+            self._hearing.lapsed(self.role, now - piece.seconds, now, "hearing is behind")
 
     async def next_piece(self, timeout_s: float) -> Opaque:
         """The next piece for the other leg. TimeoutError."""
@@ -83,7 +83,7 @@ class VoiceWay:
             return
         while True:
             try:
-                tap, frame = await self._queue.get(_PAUSE_S)
+                piece = await self._queue.get(_PAUSE_S)
             except TimeoutError:
                 # The sender sends nothing while it is quiet, so a pause settles what is open.
                 if self._open and not await self._judge(ears.finish):
@@ -93,7 +93,7 @@ class VoiceWay:
             except Closed:
                 return
             self._open = True
-            if not await self._judge(partial(_hear, ears, tap, frame)):
+            if not await self._judge(partial(_hear, ears, piece)):
                 return
 
     async def _judge(self, listen: Callable[[], HearingNotes]) -> bool:
@@ -131,12 +131,12 @@ class VoiceWay:
         self._lane.close()
 
 
-def _hear(ears: Ears, tap: SpeechTap, frame: Opaque) -> HearingNotes:
+def _hear(ears: Ears, piece: Piece) -> HearingNotes:
     """All chunks of one piece; in the lane's thread."""
     changes: list[ViolationChange] = []
     lapses: list[Lapse] = []
     heard_s = 0.0
-    for chunk in tap.chunks(frame):
+    for chunk in piece.tap.chunks(piece.frame, piece.t):
         notes = ears.hear(chunk)
         changes.extend(notes.changes)
         lapses.extend(notes.lapses)

@@ -55,7 +55,7 @@ class Canary:
         picture = _blocks(luma.astype(np.float32))
         pattern = _blocks(self.pattern)
         power = np.maximum(np.linalg.norm(picture, axis=2), _NOISE * BLOCK) * np.linalg.norm(pattern, axis=2)
-        found: npt.NDArray[np.float32] = np.abs((picture * pattern).sum(axis=2)) / power
+        found: npt.NDArray[np.float32] = np.abs(np.einsum("ijk,ijk->ij", picture, pattern)) / power
         return found
 
     def blocks_seen(self, luma: U8, where: npt.NDArray[np.bool_] | None = None) -> int:
@@ -70,4 +70,4 @@ def _blocks(plane: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     per = BLOCK // TILE
     tiles = plane[: rows * BLOCK, : columns * BLOCK].reshape(rows, per, TILE, columns, per, TILE)
     tiles = tiles - tiles.mean(axis=(2, 5), keepdims=True)
-    return tiles.transpose(0, 3, 1, 4, 2, 5).reshape(rows, columns, BLOCK * BLOCK)
+    return np.asarray(tiles.transpose(0, 3, 1, 4, 2, 5).reshape(rows, columns, BLOCK * BLOCK), np.float32)

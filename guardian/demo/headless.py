@@ -32,7 +32,7 @@ from guardian.demo.peers import CallClient, CameraTrack, MouthTrack, incoming, n
 from guardian.demo.scene import rgb_from_planes
 from guardian.demo.sources import PictureSource
 from guardian.demo.voices import Line, length_s
-from guardian.demo.witness import Witness
+from guardian.demo.witness import Recording, Witness
 
 _START_S = 40.0
 _STOP_S = 25.0
@@ -125,7 +125,7 @@ async def run(
     await asyncio.to_thread(events_file.unlink, missing_ok=True)
     seconds = max(seconds, length_s(lines))
     camera = CameraTrack(source.pictures(), source.fps)
-    witness = Witness(source.canary, lambda: camera.latest, out / "protected.mp4")
+    witness = Witness(source.canary, lambda: camera.latest, Recording(out / "protected.mp4", source.size))
     async with running_server(out) as base_url, CallClient(base_url) as client:
         progress(0.0, f"serving on {base_url}")
         seen = await _call(client, camera, witness, lines, seconds, progress)

@@ -16,7 +16,7 @@ from guardian.core.errors import MediaError
 from guardian.core.frames import Planes
 from guardian.core.notes import Seen
 from guardian.core.ports import PersonFinder
-from guardian.demo.scene import CANARY_FRAMES, FPS, Scene, ScenePicture
+from guardian.demo.scene import CANARY_FRAMES, FPS, HEIGHT, WIDTH, Scene, ScenePicture
 from guardian.rtc.convert import planes_of
 
 _LARGEST = 1280
@@ -29,6 +29,7 @@ class PictureSource(Protocol):
 
     canary: Canary | None
     fps: float
+    size: tuple[int, int]
 
     def pictures(self) -> Iterator[ScenePicture]: ...
 
@@ -40,6 +41,7 @@ class SceneSource:
         self._scene = Scene(people)
         self.canary: Canary | None = self._scene.canary
         self.fps: float = FPS
+        self.size = (WIDTH, HEIGHT)
 
     def pictures(self) -> Iterator[ScenePicture]:
         """The canary alone, then the person moving."""
@@ -55,8 +57,8 @@ class FileSource:
         first = next(self._decoded(), None)
         if first is None:
             raise MediaError(f"{path} has no pictures; give a video file with --video.")
-        self._size = first.size
-        self.canary = Canary.of_size(*self._size) if people is not None else None
+        self.size = first.size
+        self.canary = Canary.of_size(*self.size) if people is not None else None
         self.fps = self._rate()
 
     def _rate(self) -> float:
@@ -80,7 +82,7 @@ class FileSource:
 
     def pictures(self) -> Iterator[ScenePicture]:
         """The canary alone where there is one, then the file."""
-        width, height = self._size
+        width, height = self.size
         nowhere = np.zeros((height // BLOCK, width // BLOCK), np.bool_)
         if self.canary is not None:
             grey = np.full((height, width), 126, np.uint8)
@@ -89,14 +91,14 @@ class FileSource:
                 yield ScenePicture(Planes(self.canary.painted(grey), half, half), ~nowhere)
         while True:
             for planes in self._decoded():
-                if planes.size == self._size:
+                if planes.size == self.size:
                     yield self._painted(planes) if self.canary is not None else ScenePicture(planes, nowhere)
 
     def _painted(self, planes: Planes) -> ScenePicture:
         """The canary as wallpaper, well away from people."""
         assert self.canary is not None
         assert self._people is not None
-        width, height = self._size
+        width, height = self.size
         answer = self._people.find(planes)
         near = np.ones((height, width), np.uint8)
         if isinstance(answer, Seen):

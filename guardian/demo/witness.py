@@ -25,28 +25,29 @@ _SAMPLE_EVERY = 10
 
 
 class Recording:
-    """An H.264 file of the pictures as they come, times included; the first fixes the size."""
+    """An H.264 file of the pictures as they come, times included; others are scaled to `size`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, size: tuple[int, int]) -> None:
         self._path = path
+        self._size = size
         self._container: av.container.OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._last_pts = -1
 
     def add(self, frame: av.VideoFrame) -> None:
-        """Encodes one picture; later sizes are scaled to the first."""
+        """Encodes one picture."""
         if self._stream is None:
             self._container = av.open(str(self._path), "w")
             self._stream = self._container.add_stream(
                 "libx264", rate=30, options={"preset": "ultrafast", "crf": "23"}
             )
-            self._stream.width, self._stream.height = frame.width & ~1, frame.height & ~1
+            self._stream.width, self._stream.height = self._size
             self._stream.pix_fmt = "yuv420p"
             self._stream.time_base = VIDEO_TIME_BASE
             self._stream.codec_context.time_base = VIDEO_TIME_BASE
             self._stream.codec_context.thread_count = 1
             self._origin = frame.pts or 0
-        picture = frame.reformat(self._stream.width, self._stream.height, "yuv420p")
+        picture = frame.reformat(*self._size, "yuv420p")
         self._last_pts = max(self._last_pts + 1, (frame.pts or 0) - self._origin)
         picture.pts, picture.time_base = self._last_pts, VIDEO_TIME_BASE
         assert self._container is not None
@@ -62,10 +63,12 @@ class Recording:
 class Witness:
     """Drains the merchant's picture. `shown` gives the pictures the shopper sent of late."""
 
-    def __init__(self, canary: Canary | None, shown: Callable[[], list[ScenePicture]], path: Path) -> None:
+    def __init__(
+        self, canary: Canary | None, shown: Callable[[], list[ScenePicture]], recording: Recording
+    ) -> None:
         self._canary = canary
         self._shown = shown
-        self._recording = Recording(path)
+        self._recording = recording
         self.frames = 0
         self.first_at: float | None = None
         self.canary_blocks = 0

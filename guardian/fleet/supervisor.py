@@ -265,6 +265,7 @@ class Supervisor:
                 continue
             match message.get("note"):
                 case Note.READY:
+                    worker.status = message["status"]
                     worker.ready.set()
                 case Note.BEAT:
                     self._beat(worker, message)

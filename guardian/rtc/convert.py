@@ -16,6 +16,8 @@ from guardian.core.frames import SPEECH_RATE, U8, AudioChunk, Planes, SafeFrame
 
 VIDEO_CLOCK = 90_000
 VIDEO_TIME_BASE = Fraction(1, VIDEO_CLOCK)
+_SEAM_S = 0.1
+"""Time stamps off by less are jitter of the sender's clock, not a gap."""
 
 
 def writable_rows(frame: av.VideoFrame, index: int) -> U8:
@@ -60,21 +62,23 @@ class SpeechTap:
         self._layout: tuple[str, str, int] | None = None
         self._next_t = t_origin
 
-    def chunks(self, frame: av.AudioFrame) -> Iterator[AudioChunk]:
-        """Chunks with media time: `t_origin` plus the seconds since the track's first sample."""
+    def chunks(self, frame: av.AudioFrame, t: float) -> Iterator[AudioChunk]:
+        """Chunks with media time: `t_origin` plus the seconds since the track's first sample.
+
+        t: the frame's own time in seconds, read before the frame was passed on: whoever sends it
+        stamps it anew.
+        """
         layout = (frame.format.name, frame.layout.name, frame.sample_rate)
         if layout != self._layout:
             # A resampler locks to the format it saw first.
             self._resampler = AudioResampler(format="s16", layout="mono", rate=SPEECH_RATE)
             self._layout = layout
-        t = frame.time or 0.0
         if self._first is None:
             self._first = t
         t = self._origin + t - self._first
-        if abs(t - self._next_t) > 0.1:
+        if abs(t - self._next_t) > _SEAM_S:
             self._next_t = t
         assert self._resampler is not None
-        frame.pts = None
         for piece in self._resampler.resample(frame):
             samples = piece.to_ndarray().reshape(-1).astype(np.int16, copy=False)
             yield AudioChunk(samples, self._next_t)
