@@ -51,7 +51,14 @@ class Desk:
             logger("guardian.desk").error("an event could not be kept", type=event.type.value)
             raise
         self._metrics.events.labels(event.type.value, "accepted").inc()
+        future.add_done_callback(lambda done: self._check(event.type, done))
         return future
+
+    def _check(self, kind: CallEventType, done: Future[Kept]) -> None:
+        error = done.exception()
+        if error is not None:
+            self._metrics.events.labels(kind.value, "lost").inc()
+            logger("guardian.desk").error("an event was lost", type=kind.value, cause=type(error).__name__)
 
     @property
     def waiting(self) -> int:

@@ -37,6 +37,7 @@ class Outbox(Protocol):
     def dead(self, sink: str, event_id: str, error: str) -> None: ...
 
 
+Schedule = Callable[[int, DeliveryFailed], float | None]
 Told = Callable[[str, str], None]
 """Hears (sink, "delivered" | "failed" | "dead") for the metrics."""
 
@@ -44,10 +45,13 @@ Told = Callable[[str, str], None]
 class Pump:
     """Runs until cancelled. A try that was cut off is made again after the next start."""
 
-    def __init__(self, outbox: Outbox, sinks: Sequence[Sink], told: Told) -> None:
+    def __init__(
+        self, outbox: Outbox, sinks: Sequence[Sink], told: Told, schedule: Schedule = wait_before
+    ) -> None:
         self._outbox = outbox
         self._sinks = tuple(sinks)
         self._told = told
+        self._schedule = schedule
         self._wakes = {sink.name: asyncio.Event() for sink in sinks}
 
     def wake(self) -> None:
@@ -112,7 +116,7 @@ class Pump:
             self._told(sink.name, "delivered")
 
     async def _failed(self, sink: Sink, delivery: Delivery, failure: DeliveryFailed) -> None:
-        wait = wait_before(delivery.attempts + 1, failure)
+        wait = self._schedule(delivery.attempts + 1, failure)
         if wait is None:
             await asyncio.to_thread(self._outbox.dead, sink.name, delivery.event_id, str(failure))
             self._told(sink.name, "dead")

@@ -70,17 +70,27 @@ class Writer:
                 return
 
     def _write(self, items: list[tuple[Entry, Future[Kept]]]) -> bool:
+        """False when the disk refused while closing."""
         while True:
             try:
                 kept = self._outbox.append([entry for entry, _ in items])
             except Unavailable as error:
                 if self._closing.is_set():
-                    for _, future in items:
-                        future.set_exception(error)
+                    _fail(items, error)
                     return False
                 time.sleep(_RETRY_S)
                 continue
+            except Exception as error:  # noqa: BLE001  # one event that cannot be built must not end the thread
+                if len(items) == 1:
+                    _fail(items, error)
+                    return True
+                return all([self._write([item]) for item in items])
             for (_, future), item in zip(items, kept, strict=True):
                 future.set_result(item)
             self._on_kept(kept)
             return True
+
+
+def _fail(items: list[tuple[Entry, Future[Kept]]], error: Exception) -> None:
+    for _, future in items:
+        future.set_exception(error)

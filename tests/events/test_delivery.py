@@ -1,0 +1,174 @@
+import asyncio
+import base64
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+
+from guardian.core.errors import ConfigError
+from guardian.events.delivery import TOTAL_S, DeliveryFailed, wait_before
+from guardian.events.pump import Pump
+from guardian.events.sinks import FileSink, WebhookSink, WebhookTarget
+from guardian.store.outbox import Entry, Outbox
+from tests.events.receiver import receiving
+
+SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
+OLD = "whsec_" + base64.b64encode(b"o" * 32).decode()
+
+
+def entries(count, call_id="c"):
+    def seal(sequence):
+        event_id = f"{call_id}-{sequence}"
+        return event_id, json.dumps({"id": event_id, "text": "微信"}).encode()
+
+    return [Entry(call_id, 0.0, seal)] * count
+
+
+def at_once(attempts, failure):
+    return None if failure.permanent and attempts >= 3 else 0.0
+
+
+@pytest.fixture
+def outbox(tmp_path):
+    store = Outbox(tmp_path / "guardian.db", ["hook"])
+    yield store
+    store.close()
+
+
+def hook(url, *secrets, allow_private=True):
+    return WebhookSink(WebhookTarget("hook", url, secrets or (SECRET,), allow_private))
+
+
+@asynccontextmanager
+async def pumping(outbox, sink):
+    outcomes, told = [], asyncio.Event()
+
+    def hear(_, outcome):
+        outcomes.append(outcome)
+        told.set()
+
+    async def until(outcome, count):
+        async with asyncio.timeout(20):
+            while outcomes.count(outcome) < count:
+                told.clear()
+                await told.wait()
+
+    pump = Pump(outbox, [sink], hear, at_once)
+    pump.until = until
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(pump.run())
+        yield pump
+        running.cancel()
+    await sink.close()
+
+
+def test_a_receiver_that_fails_first_gets_every_event_in_order(outbox):
+    async def main():
+        answers = ["500 No", "503 No", "204 Yes", "302 Elsewhere\r\nLocation: http://127.0.0.1:1/"]
+        async with receiving(SECRET, answers) as receiver:
+            outbox.append(entries(4))
+            async with pumping(outbox, hook(receiver.url)) as pump:
+                await pump.until("delivered", 4)
+            return receiver
+
+    receiver = asyncio.run(main())
+    assert [event["id"] for event in receiver.taken] == ["c-1", "c-2", "c-3", "c-4"]
+    assert receiver.tries == ["c-1", "c-1", "c-1", "c-2", "c-2", "c-3", "c-4"]
+
+
+def test_a_new_event_leaves_at_once(outbox):
+    async def main():
+        async with receiving(SECRET) as receiver, pumping(outbox, hook(receiver.url)) as pump:
+            for count in range(1, 4):
+                await asyncio.to_thread(outbox.append, entries(1, f"call{count}"))
+                pump.wake()
+                await pump.until("delivered", count)
+
+    asyncio.run(main())
+
+
+def test_delivery_goes_on_after_a_restart(tmp_path):
+    async def deliver(answers, outcome, count):
+        store = Outbox(tmp_path / "guardian.db", ["hook"])
+        async with receiving(SECRET, answers) as receiver:
+            if not store.of_call("c", 0, 1):
+                store.append(entries(3))
+            async with pumping(store, hook(receiver.url)) as pump:
+                await pump.until(outcome, count)
+        store.close()
+        return [event["id"] for event in receiver.taken]
+
+    first = asyncio.run(deliver(["204 Yes"] + ["500 No"] * 1000, "failed", 2))
+    second = asyncio.run(deliver([], "delivered", 2))
+    assert first == ["c-1"]
+    assert second == ["c-2", "c-3"]
+
+
+def test_one_call_that_is_refused_does_not_hold_up_another(outbox):
+    async def main():
+        async with receiving(SECRET, ["422 No"] * 3) as receiver:
+            outbox.append(entries(2))
+            async with pumping(outbox, hook(receiver.url)) as pump:
+                await pump.until("delivered", 1)
+            return receiver
+
+    receiver = asyncio.run(main())
+    assert [event["id"] for event in receiver.taken] == ["c-2"]
+    assert outbox.pending() == {("hook", "dead"): 1}
+
+
+def test_both_keys_verify_while_rotating(outbox):
+    async def main(secret):
+        async with receiving(secret) as receiver:
+            sink = hook(receiver.url, SECRET, OLD)
+            await sink.deliver("c-1", b'{"id": "c-1"}')
+            await sink.close()
+            return receiver.taken
+
+    for secret in (SECRET, OLD):
+        assert asyncio.run(main(secret)) == [{"id": "c-1"}]
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:10.0.0.1]", "0.0.0.0", "[fd00::1]"],
+)
+def test_private_addresses_are_refused(host):
+    async def main():
+        sink = hook(f"https://{host}/x", allow_private=False)
+        try:
+            with pytest.raises(DeliveryFailed, match="private"):
+                await sink.deliver("a", b"{}")
+        finally:
+            await sink.close()
+
+    asyncio.run(main())
+
+
+def test_a_secret_that_is_none_is_named():
+    with pytest.raises(ConfigError, match="hook"):
+        hook("https://example.com", "whsec_")
+
+
+def test_the_schedule_is_quick_at_first_and_ends_after_three_days():
+    waits = []
+    while (wait := wait_before(len(waits) + 1)) is not None:
+        waits.append(wait)
+    assert sum(waits[:3]) < 60
+    assert 2.5 * 86400 < TOTAL_S < 4 * 86400
+    assert wait_before(3, DeliveryFailed("no", permanent="HTTP 404")) is None
+    assert wait_before(1, DeliveryFailed("later", retry_after=600.0)) == 600.0
+
+
+def test_the_file_has_one_line_per_event_also_after_a_torn_one(tmp_path):
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b'{"torn')
+    sink = FileSink(path)
+
+    async def main():
+        await sink.deliver("a", '{"a": "微信"}'.encode())
+        await sink.deliver("b", b'{"b": 2}')
+
+    asyncio.run(main())
+    lines = path.read_bytes().decode().splitlines()
+    assert [json.loads(line) for line in lines[1:]] == [{"a": "微信"}, {"b": 2}]

@@ -1,0 +1,135 @@
+"""`guardian serve` and `guardian keys` as programs."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+ENV = {name: value for name, value in os.environ.items() if not name.startswith("GUARDIAN_")}
+GUARDIAN = [sys.executable, "-m", "guardian"]
+
+
+def guardian(*arguments, cwd):
+    return subprocess.run(
+        [*GUARDIAN, *arguments], cwd=cwd, env=ENV, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """serve("--port", "0") -> (process, base url)."""
+    started = []
+
+    def start(*arguments):
+        process = subprocess.Popen(
+            [*GUARDIAN, "serve", "--port", "0", *arguments],
+            cwd=tmp_path,
+            env=ENV,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        line = process.stdout.readline()
+        found = re.fullmatch(r"guardian is listening on (http://\S+)\n", line)
+        assert found, line
+        return process, found[1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.real
+def test_it_says_where_it_listens_and_ends_when_asked(serve):
+    process, url = serve()
+    with httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
+        assert client.get("/readyz").json() == {"status": "ready"}
+        body = {
+            "call_id": "c",
+            "shopper": {"id": "u"},
+            "merchant": {"id": "13812345678"},
+            "consent": {"token": "a-secret-token"},
+        }
+        assert client.post("/v1/calls", json=body).status_code == 201
+        assert client.post("/v1/calls/c/complaint").status_code == 202
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "/demo" in err
+    assert "a-secret-token" not in err
+    assert "13812345678" not in err
+    logs = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+    assert logs[0]["event"] == "listening"
+
+
+@pytest.mark.real
+def test_events_of_the_last_run_are_in_the_file(serve, tmp_path):
+    process, url = serve()
+    with httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
+        body = {"call_id": "c", "shopper": {"id": "u"}, "merchant": {"id": "m"}, "consent": {"token": "t"}}
+        client.post("/v1/calls", json=body)
+        client.post("/v1/calls/c/complaint")
+        client.delete("/v1/calls/c")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    lines = (tmp_path / "guardian-data" / "events.jsonl").read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    assert [int(event["sequence"]) for event in events] == list(range(1, len(events) + 1))
+    kinds = [event["type"].split("guardian.")[1] for event in events]
+    assert "complaint.received.v1" in kinds
+    assert kinds[-1] == "call.left.v1"
+
+
+@pytest.mark.real
+def test_a_port_in_use_is_one_sentence(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ended = guardian("serve", "--port", str(taken.getsockname()[1]), cwd=tmp_path)
+    assert ended.returncode == 1
+    assert "is in use" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.real
+def test_without_keys_it_serves_this_machine_only(tmp_path):
+    ended = guardian("serve", "--host", "0.0.0.0", "--port", "0", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert "guardian keys init" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.real
+def test_an_unknown_key_or_file_is_one_sentence(tmp_path):
+    (tmp_path / "bad.toml").write_text("[server]\nprot = 1\n")
+    for name in ("bad.toml", "none.toml"):
+        ended = guardian("serve", "--config", name, cwd=tmp_path)
+        assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert guardian("serve", "--port", "x", cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.real
+def test_keys_are_made_shown_once_listed_and_revoked(tmp_path):
+    data = ["--data", str(tmp_path / "data")]
+    made = guardian("keys", "init", *data, cwd=tmp_path)
+    assert made.returncode == 0
+    token = made.stdout.strip()
+    assert token.startswith("gk_")
+    assert guardian("keys", "init", *data, cwd=tmp_path).returncode == 1
+    assert guardian("keys", "add", "--tenant", "acme", *data, cwd=tmp_path).stdout.strip() != token
+    listed = guardian("keys", "list", *data, cwd=tmp_path).stdout
+    assert "acme" in listed
+    assert token not in listed
+    key_id = re.search(r"k_[0-9a-f]+", listed)[0]
+    assert guardian("keys", "revoke", key_id, *data, cwd=tmp_path).returncode == 0
+    assert guardian("keys", "revoke", "k_none", *data, cwd=tmp_path).returncode == 1
+    assert guardian("keys", "add", "--tenant", "Not OK", *data, cwd=tmp_path).returncode == 2
+    assert (tmp_path / "data" / "webhook.secret").stat().st_mode & 0o777 == 0o600

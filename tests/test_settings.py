@@ -1,0 +1,102 @@
+import json
+from dataclasses import fields
+
+import pytest
+
+from guardian.core.config import WorkConfig
+from guardian.core.errors import ConfigError
+from guardian.resources import resource
+from guardian.settings import Settings, load
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch):
+    import os
+
+    for name in os.environ:
+        if name.startswith("GUARDIAN_"):
+            monkeypatch.delenv(name)
+
+
+def written(tmp_path, text):
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_shipped_file_says_what_the_defaults_are():
+    import tomllib
+
+    shipped = tomllib.loads(resource("configs", "guardian.toml").read_text())
+    assert shipped == json.loads(Settings().model_dump_json())
+    assert load() == Settings()
+
+
+def test_the_defaults_are_those_of_the_core():
+    assert load().work_config() == WorkConfig()
+
+
+def test_every_value_of_the_core_can_be_set():
+    settings = Settings()
+    for section in fields(WorkConfig):
+        if section.name != "default_mode":
+            names = {field.name for field in fields(getattr(WorkConfig(), section.name))}
+            assert names == set(type(getattr(settings, section.name)).model_fields)
+
+
+def test_command_line_stands_above_environment_above_file(tmp_path, monkeypatch):
+    path = written(tmp_path, "[server]\nport = 1\nregion = 'cn'\nhost = '127.0.0.2'\n")
+    monkeypatch.setenv("GUARDIAN_SERVER__PORT", "2")
+    monkeypatch.setenv("GUARDIAN_SERVER__REGION", "eu")
+    settings = load(path, {"server": {"port": 3}})
+    assert (settings.server.port, settings.server.region, settings.server.host) == (3, "eu", "127.0.0.2")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[server]\nprot = 1", "`server.prot`"),
+        ("[sever]\nport = 1", "`sever`"),
+        ("[server]\nport = 'x'", "`server.port`"),
+        ("[media]\ncurtain_fps = 3", "`media.curtain_fps`"),
+        ("[speech]\non_deaf = 'shout'", "`speech.on_deaf`"),
+        ("default_mode = 'open'", "`default_mode`"),
+        ("[server", "not TOML"),
+        ("[[events.webhooks]]\nname='a'\nurl='http://a.example'\nsecret={env='S'}", "https://"),
+        (
+            "[[events.webhooks]]\nname='a'\nurl='https://a.example'\nsecret={env='S',file='f'}",
+            "`file` or `env`",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_sentence(tmp_path, text, said):
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, text))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_misspelt_variable_is_named(monkeypatch):
+    monkeypatch.setenv("GUARDIAN_SEVER__PORT", "2")
+    with pytest.raises(ConfigError, match="GUARDIAN_SEVER__PORT"):
+        load()
+
+
+def test_secrets_are_read_where_they_lie_and_never_dumped(tmp_path, monkeypatch):
+    monkeypatch.setenv("TURN_SECRET", "hunter2")
+    path = written(
+        tmp_path,
+        "[media]\nice_servers = [{urls = ['turn:t.example:3478'], username = 'u',"
+        " credential = {env = 'TURN_SECRET'}}]",
+    )
+    settings = load(path)
+    assert settings.work_config().media.ice_servers[0].credential == "hunter2"
+    assert "hunter2" not in settings.model_dump_json() + repr(settings)
+    monkeypatch.delenv("TURN_SECRET")
+    with pytest.raises(ConfigError, match="TURN_SECRET"):
+        settings.work_config()
+
+
+@pytest.mark.parametrize("name", ["strict.toml", "demo.toml"])
+def test_the_other_shipped_files_can_be_used(name):
+    assert load(resource("configs", name)) != Settings()
