@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import tempfile
-import weakref
 from pathlib import Path
 
 import cv2
@@ -61,19 +60,23 @@ class PlainMediaPipe:
             self._faces = FaceDetector.create_from_options(
                 FaceDetectorOptions(BaseOptions(model_asset_buffer=files["model"].read_bytes()))
             )
-            weakref.finalize(self, self._faces.close)
         person = store.find("person").files["model"]
         self._people = ImageSegmenter.create_from_options(
             ImageSegmenterOptions(
                 BaseOptions(model_asset_buffer=person.read_bytes()), output_confidence_masks=True
             )
         )
-        weakref.finalize(self, self._people.close)
 
     @property
     def usable(self) -> bool:
         """Whether the weights it needs are here."""
         return self._faces is not None
+
+    def close(self) -> None:
+        """Ends the graphs; left to the interpreter's end they complain."""
+        self._people.close()
+        if self._faces is not None:
+            self._faces.close()
 
     def protect(self, planes: Planes) -> U8:
         """The picture as such a service would send it, I420."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,7 +38,22 @@ SHORT, FULL = Amount(240, 4), Amount(1800, 4)
 def measure(amount: Amount, tell: Callable[[str], None]) -> list[dict[str, Any]]:
     """One row per size; `tell` gets a sentence for whatever could not be measured."""
     store = ModelStore.default()
-    return [_row(store, size, amount, tell) for size in SIZES]
+    with _one_core():
+        return [_row(store, size, amount, tell) for size in SIZES]
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """Everything measured on one core: the peers would start threads of their own otherwise."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def _row(
@@ -67,24 +84,24 @@ def _side_by_side(
     """Milliseconds of Guardian, of its stages and of plain MediaPipe, taken in turns."""
     config = replace(VisionConfig(), late_s=PATIENCE_S)
     chain = open_eyes(store, config, Mode.SELFIE)
-    peer = PlainMediaPipe(store)
     protect: list[float] = []
     stages: dict[str, list[float]] = {}
     plain: list[float] = []
-    for i in range(-config.warm_frames, amount.frames):
-        planes = pictures[i % len(pictures)]
-        began = time.perf_counter()
-        _, notes = chain.protect(RawFrame(planes, i / 30, began))
-        took = (time.perf_counter() - began) * 1000
-        if i < 0:
-            continue
-        protect.append(took)
-        for name, ms in notes.stages_ms.items():
-            stages.setdefault(name, []).append(ms)
-        if peer.usable and i % amount.peer_every == 0:
+    with closing(PlainMediaPipe(store)) as peer:
+        for i in range(-config.warm_frames, amount.frames):
+            planes = pictures[i % len(pictures)]
             began = time.perf_counter()
-            peer.protect(planes)
-            plain.append((time.perf_counter() - began) * 1000)
+            _, notes = chain.protect(RawFrame(planes, i / 30, began))
+            took = (time.perf_counter() - began) * 1000
+            if i < 0:
+                continue
+            protect.append(took)
+            for name, ms in notes.stages_ms.items():
+                stages.setdefault(name, []).append(ms)
+            if peer.usable and i % amount.peer_every == 0:
+                began = time.perf_counter()
+                peer.protect(planes)
+                plain.append((time.perf_counter() - began) * 1000)
     return protect, stages, plain
 
 
