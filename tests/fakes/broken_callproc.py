@@ -89,8 +89,6 @@ class BrokenEars:
 class SilentEars:
     """Hears everything and finds nothing: the tests of the picture need no recogniser."""
 
-    engines: dict[str, str] = {}
-
     def hear(self, chunk: AudioChunk) -> HearingNotes:
         return HearingNotes(heard_s=chunk.seconds)
 
