@@ -7,7 +7,7 @@ import contextlib
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from guardian.events.envelope import Envelope, Issuer
 from guardian.events.pump import Pump
 from guardian.events.sinks import FileSink, WebhookSink, WebhookTarget
 from guardian.settings import Settings, WebhookSettings
+from guardian.store.lock import DataLock
 from guardian.store.outbox import Outbox
 from guardian.telemetry import log
 from guardian.telemetry.lag import watch_loop
@@ -96,6 +97,7 @@ class _Server:
         self.work = settings.work_config()
         self.sinks = _sinks(settings)
         data = Path(settings.data_dir).expanduser()
+        self.lock = DataLock(data)
         self.outbox = Outbox(data / "guardian.db", [sink.name for sink in self.sinks])
         issuer = Issuer(
             settings.server.region, settings.server.event_type_prefix, __version__, socket.gethostname()
@@ -110,6 +112,7 @@ class _Server:
         """Writes what waits and gives the store back."""
         self.desk.close(2.0)
         self.outbox.close()
+        self.lock.close()
 
     @asynccontextmanager
     async def running(self, make_host: HostMaker) -> AsyncIterator[str]:
@@ -153,11 +156,13 @@ class _Server:
             last = dict(self.host.status(event.call_id)) if self.host is not None else {}
         except NoSuchCall:
             last = {}
+        known = self.register.any_tenant(event.call_id)
         self.register.hear(event, last)
-        self.desk.publish(spec, event)
+        # Mode and consent may have changed since the host was given its copy.
+        self.desk.publish(known.spec if known is not None else spec, event)
 
     def _web(self, host: CallHost) -> _Web:
-        self.metrics.watch(CallCollector(self._statuses, host.capacity, self.outbox.pending))
+        self.metrics.watch(CallCollector(self._statuses, host.capacity, self._pending))
         parts = Parts(
             config=self._web_config(),
             host=host,
@@ -206,6 +211,13 @@ class _Server:
             if self.host is not None:
                 with contextlib.suppress(NoSuchCall):
                     yield dict(self.host.status(call_id))
+
+    def _pending(self) -> Mapping[tuple[str, str], int]:
+        try:
+            return self.outbox.pending()
+        except Unavailable:
+            # The other metrics are wanted most when the disk is gone.
+            return {}
 
     def _ready(self) -> str | None:
         if self.stopping:

@@ -38,9 +38,23 @@ router = APIRouter(tags=["calls"])
 
 
 def _takes(model: type[Body]) -> dict[str, Any]:
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
-    return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
+    """The body in the description of the API, its parts written out in place."""
+    schema = model.model_json_schema()
+    parts = schema.pop("$defs", {})
+    return {"requestBody": {"content": {"application/json": {"schema": _inlined(schema, parts)}}}}
+
+
+def _inlined(node: Any, parts: dict[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_inlined(item, parts) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        name = node["$ref"].rpartition("/")[2]
+        rest = {key: value for key, value in node.items() if key != "$ref"}
+        # JSON values refer to themselves: any value stands for them.
+        return {**(_inlined(parts[name], parts) if name != "JsonValue" else {}), **rest}
+    return {key: _inlined(value, parts) for key, value in node.items()}
 
 
 @router.post("/v1/calls", status_code=201, openapi_extra=_takes(CreateCall), summary="Admit a call")

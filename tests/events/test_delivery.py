@@ -131,7 +131,16 @@ def test_both_keys_verify_while_rotating(outbox):
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:10.0.0.1]", "0.0.0.0", "[fd00::1]"],
+    [
+        "127.0.0.1",
+        "localhost",
+        "10.0.0.1",
+        "169.254.169.254",
+        "0.0.0.0",
+        "[::1]",
+        "[::ffff:10.0.0.1]",
+        "[fd00::1]",
+    ],
 )
 def test_private_addresses_are_refused(host):
     async def main():

@@ -40,14 +40,19 @@ class Running:
 
 
 @contextmanager
-def running(settings: Settings, host: FakeHost) -> Iterator[Running]:
+def running(settings: Settings, host: FakeHost | Callable) -> Iterator[Running]:
+    """host: a fake one, or what makes a real one."""
     up = threading.Event()
     found: dict = {}
 
     @asynccontextmanager
-    async def make_host(_, publish) -> AsyncIterator[FakeHost]:
+    async def make_host(work, publish) -> AsyncIterator[FakeHost]:
         found["publish"] = publish
-        yield host
+        if isinstance(host, FakeHost):
+            yield host
+        else:
+            async with host(work, publish) as real:
+                yield real
 
     async def main() -> None:
         found["loop"], found["stop"] = asyncio.get_running_loop(), asyncio.Event()
