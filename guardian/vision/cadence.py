@@ -29,8 +29,13 @@ class Cadence:
         """The next masks are due at once."""
         self.age = 0
         self._made = 0
+        self._hurried = False
         self._seen: U8 | None = None
         self._thumbnail: U8 | None = None
+
+    def hurry(self) -> None:
+        """Somebody moves fast: the next mask is due with the next picture."""
+        self._hurried = True
 
     def due(self, planes: Planes) -> bool:
         """Whether this picture needs a mask of its own."""
@@ -40,10 +45,11 @@ class Cadence:
         moved = float(cv2.mean(cv2.absdiff(self._seen, self._thumbnail))[0])
         self.age += 1
         every = self._every if moved > MOVING else self._every * STILL_TIMES
-        return moved > JUMPED or self.age >= every
+        return self._hurried or moved > JUMPED or self.age >= every
 
     def answered(self) -> None:
         """The mask of the picture of the last `due` has come."""
         self.age = 0
+        self._hurried = False
         self._made += 1
         self._seen = self._thumbnail

@@ -183,6 +183,8 @@ class VideoChain:
         if self._cadence.due(raw.planes):
             self._mask.update(believed_mask(self._person_finder.find(raw.planes)))
             self._cadence.answered()
+            if self._mask.fast:
+                self._cadence.hurry()
 
     def _decide(self, faces: tuple[Face, ...], size: tuple[int, int], mode: Mode) -> Covering:
         sx, sy = GRID[0] / size[0], GRID[1] / size[1]

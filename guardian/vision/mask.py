@@ -30,6 +30,8 @@ ROUNDING = 0.2
 """Radius of a cover's corners, of its shorter side; the face grown by 1.3 stays inside."""
 HEAD_SHARE = 0.4
 """Share of a person without a found face that is hidden, from the top."""
+FAST_CELLS = 12
+"""Cells further than two cells from the last mask's edge that changed sides: somebody moves fast."""
 SMALLEST_PERSON = 0.004
 _CROSS = np.ones((3, 3), np.uint8)
 _BLOCK = np.ones((5, 5), np.uint8)
@@ -44,6 +46,8 @@ class ShownMask:
 
     def clear(self) -> None:
         """Forgets everything: nothing is a person, everything may be one."""
+        self.fast = False
+        """Whether an edge went further between the last two masks than erosion makes up for."""
         self._foreground: npt.NDArray[np.bool_] | None = None
         self.person: npt.NDArray[np.bool_] | None = None
         self.bystander: npt.NDArray[np.bool_] | None = None
@@ -59,6 +63,9 @@ class ShownMask:
             self.bystander = np.ones_like(sure)
             self._maybe = probability > BYSTANDER
             return
+        deep = cv2.erode(before.astype(np.uint8), _BLOCK)
+        far = cv2.dilate(before.astype(np.uint8), _BLOCK)
+        self.fast = int(deep[~sure].sum()) + int(np.count_nonzero(far[sure] == 0)) > FAST_CELLS
         shown = sure & before
         if self.person is not None:
             shown |= self.person & (probability >= UNSURE)

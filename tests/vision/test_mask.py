@@ -1,0 +1,94 @@
+"""What may be seen: slow to show, quick to hide, heads covered, fast people followed."""
+
+import numpy as np
+import pytest
+
+from guardian.core.frames import Mode
+from guardian.core.geometry import Box
+from guardian.vision.cadence import FIRST, Cadence
+from guardian.vision.mask import GRID, ShownMask, visible
+from tests.fakes.vision import canary
+
+
+def person(x0=100, x1=160, top=30):
+    """Probabilities of somebody who reaches from a row to the bottom."""
+    mask = np.zeros(GRID[::-1], np.float32)
+    mask[top:, x0:x1] = 1
+    return mask
+
+
+def masks(*probabilities):
+    shown = ShownMask()
+    for probability in probabilities:
+        shown.update(probability)
+    return shown
+
+
+HEAD = Box(120, 34, 20, 24)
+
+
+def test_nothing_shows_after_one_mask():
+    assert not visible(masks(person()), Mode.SELFIE, [HEAD]).any()
+
+
+def test_a_body_shows_after_two_masks_and_only_within_the_person():
+    opacity = visible(masks(person(), person()), Mode.SELFIE, [HEAD])
+    assert opacity[100, 130] == 255
+    assert not opacity[:, :101].any()
+    assert not opacity[:, 159:].any()
+
+
+def test_what_is_no_person_any_more_is_hidden_at_once():
+    opacity = visible(masks(person(), person(), person(x0=130)), Mode.SELFIE, [HEAD])
+    assert not opacity[:, :130].any()
+    assert opacity[100, 145] == 255
+
+
+@pytest.mark.parametrize("mode", [Mode.PRODUCT, Mode.INSTALL])
+def test_a_bystander_stays_hidden_for_one_mask_after_leaving(mode):
+    gone = np.zeros(GRID[::-1], np.float32)
+    assert not visible(masks(gone, person(), gone), mode, [])[60:, 100:160].any()
+    assert visible(masks(gone, person(), gone, gone), mode, [])[80, 130] == 255
+
+
+def test_a_person_without_a_found_face_loses_the_upper_part():
+    opacity = visible(masks(person(), person()), Mode.SELFIE, [])
+    assert not opacity[:70].any()
+    assert opacity[120, 130] == 255
+
+
+def test_a_face_and_its_surroundings_are_hidden():
+    opacity = visible(masks(person(), person()), Mode.SELFIE, [HEAD])
+    assert not opacity[int(HEAD.y) : int(HEAD.y + HEAD.h) + 1, 115:146].any()
+
+
+def test_private_shows_nothing():
+    assert not visible(masks(person(), person()), Mode.PRIVATE, []).any()
+
+
+def test_a_mask_of_another_size_is_understood():
+    small = np.zeros((36, 64), np.float32)
+    small[8:, 20:44] = 1
+    assert visible(masks(small, small), Mode.SELFIE, [HEAD])[120, 130] == 255
+
+
+@pytest.mark.parametrize(("step", "fast"), [(0, False), (1, False), (2, False), (6, True), (30, True)])
+def test_somebody_who_moves_fast_is_noticed(step, fast):
+    assert masks(person(), person(100 + step, 160 + step)).fast is fast
+
+
+def test_masks_come_less_often_when_nothing_moves_and_at_once_in_a_hurry():
+    cadence, still = Cadence(2), canary()
+
+    def due(planes):
+        asked = cadence.due(planes)
+        if asked:
+            cadence.answered()
+        return asked
+
+    assert all(due(still) for _ in range(FIRST))
+    assert [due(still) for _ in range(8)] == [False, False, False, True] * 2
+    assert due(canary(seed=5)), "the picture jumped"
+    assert not due(canary(seed=5))
+    cadence.hurry()
+    assert due(canary(seed=5))
