@@ -36,11 +36,14 @@ def listen(
     from guardian.core.config import SpeechConfig
     from guardian.ears import LANGUAGES, open_ears
     from guardian.models import ModelStore
+    from guardian.speech.audio import duration_of
 
     if language not in (*LANGUAGES, "auto"):
         raise typer.BadParameter(f"{language} is not one of {', '.join(LANGUAGES)}, auto.")
     config = SpeechConfig(engine=engine, rules_dir=str(rules) if rules is not None else "")
     languages = LANGUAGES if language == "auto" else (language,)
+    for path in audio:
+        duration_of(path)  # what cannot be heard is said before anything is loaded
     store = ModelStore.default()
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     told: set[str] = set()

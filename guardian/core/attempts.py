@@ -83,8 +83,10 @@ class Attempts:
                 same = self._begin(hit, look)
                 self._attempts.append(same)
                 present[same.last.id] = hit
-            elif same.ear == look.ear and not same.settled:
-                present.setdefault(same.last.id, hit)
+                continue
+            new = same.last.id not in present or hit.rule.id == same.last.rule
+            if new and same.ear == look.ear and not same.settled:
+                present[same.last.id] = hit
         return present
 
     def _is_same(self, attempt: _Attempt, hit: Hit, look: Look) -> bool:

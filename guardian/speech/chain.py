@@ -217,6 +217,7 @@ class HearingChain:
         now, since = self._now or 0.0, self._began or 0.0
         self._lapse(since, now, str(fault), notes)
         notes.changes.extend(self._attempts.drop(ear.name, now))
+        self._start(now, notes)
 
     def _count(self, chunk: AudioChunk, notes: _Notes) -> None:
         """Counts heard seconds; tells deafness in spans."""

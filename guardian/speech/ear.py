@@ -32,6 +32,7 @@ class Ear:
         self.name = "no engine"
         self.language = ""
         self.given_up = False
+        self._not_before = float("-inf")
 
     @property
     def listening(self) -> bool:
@@ -40,9 +41,11 @@ class Ear:
 
     def start(self, now: float) -> None:
         """Makes the engine. Fault when it cannot be made; gives up when that happens too often."""
-        if self.given_up or self._engine is not None:
+        if self.given_up or self._engine is not None or now < self._not_before:
             return
         self._starts.append(now)
+        # The first restart is immediate, then after 2 s, 4 s, ...
+        self._not_before = now + len(self._starts) * 2.0 - 2.0
         if len(self._starts) > RESTARTS and now - self._starts[0] <= RESTART_S:
             self.given_up = True
             raise Fault(f"{self.name} failed {RESTARTS} times within {RESTART_S:.0f} s and is given up")
