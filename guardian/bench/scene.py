@@ -16,7 +16,9 @@ def scene(size: tuple[int, int], count: int) -> list[Planes]:
     """`count` pictures of an even size (w, h): a portrait, or a drawn one, before a drawn room."""
     person, opacity = _person(size[1])
     room = _room(size)
-    return [_planes(_paste(room, person, opacity, i)) for i in range(count)]
+    # Round and round without a jump, no faster than people move who talk.
+    sways = np.sin(np.arange(count) * 2 * np.pi / max(count, 1))
+    return [_planes(_paste(room, person, opacity, 0.5 + 0.07 * float(sway))) for sway in sways]
 
 
 def bgr(planes: Planes) -> U8:
@@ -62,11 +64,11 @@ def _room(size: tuple[int, int]) -> U8:
     return np.asarray(cv2.add(room, noise), np.uint8)
 
 
-def _paste(room: U8, person: U8, opacity: U8, i: int) -> U8:
+def _paste(room: U8, person: U8, opacity: U8, place: float) -> U8:
     picture = room.copy()
     h, w = person.shape[:2]
     free = max(room.shape[1] - w, 1)
-    x = int(free * (0.5 + 0.35 * np.sin(i / 20)))
+    x = int(free * place)
     y = room.shape[0] - h
     area = picture[y:, x : x + w]
     cv2.copyTo(person[:, : area.shape[1]], opacity[:, : area.shape[1]], area)
