@@ -38,6 +38,7 @@ Publish = Callable[[CallSpec, CallEvent], None]
 HostMaker = Callable[[WorkConfig, Publish], AbstractAsyncContextManager[CallHost]]
 Ready = Callable[[str], None]
 
+_DRAIN_S = 3.0
 _CLEAN_EVERY_S = 3600.0
 
 
@@ -107,6 +108,7 @@ class _Server:
         self.desk = Desk(self.outbox, Envelope(issuer), self.metrics, self._kept)
         self.host: CallHost | None = None
         self.stopping = False
+        self.stop_by = float("inf")
 
     def close(self) -> None:
         """Writes what waits and gives the store back."""
@@ -136,10 +138,11 @@ class _Server:
                         yield url
                     finally:
                         self.stopping = True
+                        self.stop_by = time.monotonic() + self.settings.server.stop_s
                         web.should_exit = True
                         self.log.info("stopping", calls=len(self.register.live()))
                         with contextlib.suppress(TimeoutError):
-                            async with asyncio.timeout(5):
+                            async with asyncio.timeout(4):
                                 await asyncio.shield(serving)
                         serving.cancel()
                 await self._drain()
@@ -240,7 +243,7 @@ class _Server:
 
     async def _drain(self) -> None:
         """Gives what can leave at once the time to leave; the rest goes out after the next start."""
-        until = time.monotonic() + min(self.settings.server.stop_s, 5.0)
+        until = min(self.stop_by, time.monotonic() + _DRAIN_S)
         while time.monotonic() < until:
             try:
                 due = [await asyncio.to_thread(self.outbox.due, s.name, time.time(), 1) for s in self.sinks]

@@ -89,6 +89,33 @@ def test_events_of_the_last_run_are_in_the_file(serve, tmp_path):
 
 
 @pytest.mark.real
+def test_what_was_accepted_survives_a_kill(serve, tmp_path):
+    process, url = serve()
+    accepted = []
+    with httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
+        body = {"call_id": "c", "shopper": {"id": "u"}, "merchant": {"id": "m"}, "consent": {"token": "t"}}
+        client.post("/v1/calls", json=body)
+        for _ in range(20):
+            accepted.append(client.post("/v1/calls/c/complaint").json()["event_id"])
+        process.kill()
+    process.wait(20)
+    again, _ = serve()
+    again.send_signal(signal.SIGTERM)
+    again.communicate(timeout=20)
+    lines = (tmp_path / "guardian-data" / "events.jsonl").read_text().splitlines()
+    delivered = [json.loads(line)["id"] for line in lines]
+    assert [event_id for event_id in dict.fromkeys(delivered) if event_id in accepted] == accepted
+
+
+@pytest.mark.real
+def test_two_servers_do_not_share_a_data_folder(serve, tmp_path):
+    serve()
+    ended = guardian("serve", "--port", "0", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert "Another Guardian" in ended.stderr
+
+
+@pytest.mark.real
 def test_a_port_in_use_is_one_sentence(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -121,7 +121,7 @@ class Envelope:
         heard = masked(str(change["heard"]))
         level = Level(change["level"])
         latency = dict(event.data.get("latency") or {})
-        latency["detect_to_emit_ms"] = _since(spec, float(change["t_emitted"]), now)
+        latency["detect_to_emit_ms"] = _to_emit_ms(event, change, now)
         return {
             "violation_id": f"vio_{change['id']}",
             "revision": self._revisions.add(f"{spec.call_id}:{change['id']}"),
@@ -189,11 +189,14 @@ def _words(words: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _since(spec: CallSpec, t_emitted: float, now: datetime) -> int | None:
-    if not spec.started_at:
+def _to_emit_ms(event: CallEvent, change: Mapping[str, Any], now: datetime) -> int | None:
+    """From detection in the call process to this envelope; None where detection was not timed."""
+    lag_ms = (event.data.get("latency") or {}).get("speech_end_to_detect_ms")
+    if lag_ms is None:
         return None
-    started = datetime.fromisoformat(spec.started_at)
-    return max(0, round(((now - started).total_seconds() - t_emitted) * 1000))
+    since_speech_ms = (now - datetime.fromisoformat(event.at)).total_seconds() * 1000
+    spoken_ms = (float(change["t_end"]) - float(change["t_start"])) * 1000
+    return max(0, round(since_speech_ms - spoken_ms - float(lag_ms)))
 
 
 def _role(event: CallEvent) -> Role | None:

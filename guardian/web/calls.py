@@ -70,7 +70,7 @@ async def create(request: Request) -> Response:
     except BaseException:
         parts.register.withdraw(spec.call_id)
         raise
-    base = parts.config.public_url or f"{request.url.scheme}://{request.headers.get('host', '')}"
+    base = parts.config.public_url or f"{request.scope['scheme']}://{request.headers.get('host', '')}"
     legs = {
         role.value: {
             "url": f"{base}/v1/calls/{spec.call_id}/{role.value}",

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _LEG = re.compile(r"^/v1/calls/[^/]+/(shopper|merchant|sessions/[^/]+)$")
 _PROBES = ("/livez", "/readyz")
+_AT_ONCE = 256
 _DRAIN_BYTES = 8 * 1024 * 1024
 _DRAIN_S = 2.0
 _HEADERS = {
@@ -44,6 +45,7 @@ class Front:
         self._app = app
         self._parts = parts
         config = parts.config
+        self._under_way = 0
         self._rates = Rates(config.requests_per_s, config.requests_burst, time.monotonic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,6 +57,7 @@ class Front:
             await send({"type": "websocket.close", "code": 1008})
             return
         answer = _Answer(send, self._headers(scope))
+        self._under_way += 1
         try:
             self._let_in(scope)
             body = await self._body(scope, receive)
@@ -70,6 +73,7 @@ class Front:
                 Problem(500, "Something went wrong inside Guardian; the server goes on."), scope, receive
             )
         finally:
+            self._under_way -= 1
             self._parts.count(_method(scope["method"]), answer.status)
 
     def _let_in(self, scope: Scope) -> None:
@@ -77,6 +81,8 @@ class Front:
         peer = connection.client.host if connection.client else ""
         path = scope["path"]
         if path not in _PROBES:
+            if self._under_way > _AT_ONCE:
+                raise Problem(503, "Too many requests are under way; wait a little.", {"Retry-After": "1"})
             # The keys are looked at after the rate of the address, so that guessing is slow.
             caller = identify(self._parts, connection)
             name = f"key:{caller.key_id}" if caller and caller.key_id else f"peer:{peer}"
@@ -90,7 +96,7 @@ class Front:
         """Without keys only this machine is served, and no page of another site may use it as its hand."""
         if not _loopback(peer):
             raise Problem(401, "Guardian has no API keys yet and serves only its own machine.")
-        host = urlsplit(f"//{headers.get('host', '')}").hostname
+        host = _hostname(f"//{headers.get('host', '')}")
         if host is None or not (host == "localhost" or _loopback(host) or host == self._public_host()):
             raise Problem(403, "Guardian is not known by this Host; use 127.0.0.1 or localhost.")
         origin = headers.get("origin")
@@ -99,7 +105,7 @@ class Front:
         raise Problem(403, "Pages of this origin may not use Guardian; see `allowed_origins`.")
 
     def _public_host(self) -> str | None:
-        return urlsplit(self._parts.config.public_url).hostname
+        return _hostname(self._parts.config.public_url)
 
     def _known_origin(self, origin: str, headers: Headers) -> bool:
         allowed = self._parts.config.allowed_origins
@@ -194,6 +200,13 @@ async def _drain(receive: Receive) -> None:
                 size += len(message.get("body", b""))
                 if message["type"] == "http.disconnect" or not message.get("more_body", False):
                     return
+
+
+def _hostname(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
 
 
 def _loopback(host: str) -> bool:

@@ -20,6 +20,7 @@ REQUESTS = {
     "two lengths": (CREATE + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", {400}),
     "a negative length": (CREATE + b"Content-Length: -5\r\n\r\n{}", {400}),
     "a bad chunk": (CREATE + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}", {400}),
+    "a host that is none": (b"GET /v1/calls/a HTTP/1.1\r\nHost: [::1\r\n\r\n", {403}),
     "no host": (b"GET /v1/calls/a HTTP/1.0\r\n\r\n", {403}),
     "a strange method": (b"BREW /v1/calls HTTP/1.1\r\nHost: localhost\r\n\r\n", {405}),
     "not json": (with_body(b"{not json"), {400}),
