@@ -35,3 +35,39 @@ def vision(full: FullOption = False, json: JsonOption = None) -> None:
         console.print(sentence, markup=False)
     if json is not None:
         write(json, rows)
+
+
+@app.command()
+def call(full: FullOption = False, json: JsonOption = None) -> None:
+    """Delay and processor time of a whole call, beside a stock aiortc relay that does nothing."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from guardian.bench.call import FULL, SHORT, measure
+    from guardian.bench.report import write
+
+    said: list[str] = []
+    console = Console(highlight=False)
+    with Console(stderr=True).status("measuring a direct call, a stock relay and Guardian"):
+        rows = measure(FULL if full else SHORT, said.append)
+    table = Table(
+        "size", "calls", "added ms p50", "p95", "p99", "stock p50", "p95", "p99", "cores", "stock", "PSS MB"
+    )
+    for row in rows:
+        figures = [
+            *row["added_latency_ms"].values(),
+            *row["stock_relay_latency_ms"].values(),
+            row["cpu_per_call"],
+            row["stock_cpu_per_call"],
+            row["rss_mb"],
+        ]
+        table.add_row(row["size"], str(row["calls"]), *("-" if f is None else f"{f:.2f}" for f in figures))
+    console.print(table)
+    for row in rows:
+        console.print(
+            f"{row['size']}: {row['over_budget']} of {row['frames']} pictures took more than the budget."
+        )
+    for sentence in dict.fromkeys(said):
+        console.print(sentence, markup=False)
+    if json is not None:
+        write(json, rows)
