@@ -32,10 +32,16 @@ def _person(height: int) -> tuple[U8, U8]:
     """A person of most of the height, BGR, and where they are opaque."""
     if find_spec("skimage") is not None:
         data: Any = import_module("skimage.data")  # the public-domain portrait inside its wheel
-        portrait = np.ascontiguousarray(data.astronaut()[:, 20:330, ::-1])
+        portrait = np.ascontiguousarray(data.astronaut()[:, :430, ::-1])
+        # The person alone: head and body, without the flag and the rocket behind her.
+        outline = np.zeros(portrait.shape[:2], np.uint8)
+        cv2.ellipse(outline, (226, 110), (78, 108), 0, 0, 360, (255,), cv2.FILLED)
+        cv2.ellipse(outline, (205, 512), (190, 370), 0, 0, 360, (255,), cv2.FILLED)
         scale = height * 0.85 / portrait.shape[0]
         picture = np.asarray(cv2.resize(portrait, None, fx=scale, fy=scale), np.uint8)
-        opacity = np.full(picture.shape[:2], 255, np.uint8)
+        opacity = np.asarray(
+            cv2.resize(outline, picture.shape[1::-1], interpolation=cv2.INTER_NEAREST), np.uint8
+        )
         return picture, opacity
     w, h = round(height * 0.5) // 2 * 2, round(height * 0.85) // 2 * 2
     picture = np.full((h, w, 3), (70, 60, 50), np.uint8)

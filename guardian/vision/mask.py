@@ -26,6 +26,8 @@ BYSTANDER = 0.3
 """Probability above which product and install hide a cell as a person."""
 COVER_W, COVER_H = 1.4, 1.5
 """Width and height of a face's cover, of its box: hair, ears and chin are the person too."""
+HAIR = 0.7
+"""How far above a cover, of the face's height, the person is hidden too."""
 ROUNDING = 0.2
 """Radius of a cover's corners, of its shorter side; the face grown by 1.3 stays inside."""
 HEAD_SHARE = 0.4
@@ -88,6 +90,7 @@ def visible(mask: ShownMask, mode: Mode, faces: list[Box]) -> U8:
         _hide_faceless_heads(shown, faces)
         if hidden is not None:
             shown[hidden != 0] = 0
+            _hide_hair(shown, faces)
         shown = _shrunk(shown)
     else:
         shown = np.full(GRID[::-1], 255, np.uint8) if mode is Mode.INSTALL else _CENTRE.copy()
@@ -123,6 +126,14 @@ def _hide_faceless_heads(shown: U8, faces: list[Box]) -> None:
         elif not any(_inside(face, x, y, w, h) for face in faces):
             head = slice(y, y + max(round(h * HEAD_SHARE), 1))
             shown[head][labels[head] == i] = 0
+
+
+def _hide_hair(shown: U8, faces: list[Box]) -> None:
+    """What of a person reaches over the cover would stand in the air."""
+    for face in faces:
+        box = cover_box(face)
+        rows = slice(max(floor(box.y - face.h * HAIR), 0), max(ceil(box.y + face.h / 2), 0))
+        shown[rows, max(floor(box.x), 0) : max(ceil(box.x + box.w), 0)] = 0
 
 
 def _inside(face: Box, x: int, y: int, w: int, h: int) -> bool:
