@@ -107,6 +107,7 @@ class _Server:
         self.pump = Pump(self.outbox, self.sinks, self._told)
         self.desk = Desk(self.outbox, Envelope(issuer), self.metrics, self._kept)
         self.host: CallHost | None = None
+        self.calls: CallCollector | None = None
         self.stopping = False
         self.stop_by = float("inf")
 
@@ -160,12 +161,14 @@ class _Server:
         except NoSuchCall:
             last = {}
         known = self.register.any_tenant(event.call_id)
-        self.register.hear(event, last)
+        if self.register.hear(event, last) and self.calls is not None:
+            self.calls.retire(last)
         # Mode and consent may have changed since the host was given its copy.
         self.desk.publish(known.spec if known is not None else spec, event)
 
     def _web(self, host: CallHost) -> _Web:
-        self.metrics.watch(CallCollector(self._statuses, host.capacity, self._pending))
+        self.calls = CallCollector(self._statuses, host.capacity, self._pending)
+        self.metrics.watch(self.calls)
         parts = Parts(
             config=self._web_config(),
             host=host,

@@ -16,6 +16,9 @@ Statuses = Callable[[], Iterable[Mapping[str, Any]]]
 Pending = Callable[[], Mapping[tuple[str, str], int]]
 Capacity = Callable[[], tuple[int, int]]
 
+Stages = dict[str, tuple[list[int], float]]
+"""Stage -> (counts over `EDGES_MS`, sum in ms)."""
+
 _QUANTILES = ("p50", "p95", "p99")
 
 
@@ -69,6 +72,11 @@ class CallCollector(Collector):
         self._statuses = statuses
         self._capacity = capacity
         self._pending = pending
+        self._ended: Stages = {}
+
+    def retire(self, status: Mapping[str, Any]) -> None:
+        """Keeps the times of a call that has ended, so that the histograms never go down."""
+        self._ended = _merged(self._ended, [status])
 
     def describe(self) -> Iterable[Metric]:
         """Nothing is asked at registration."""
@@ -88,7 +96,7 @@ class CallCollector(Collector):
         statuses = list(self._statuses())
         yield _states(statuses)
         yield _worst(statuses)
-        yield _histograms(statuses)
+        yield _histograms(_merged(self._ended, statuses))
 
 
 def _states(statuses: list[Mapping[str, Any]]) -> Metric:
@@ -122,9 +130,8 @@ def _worst(statuses: list[Mapping[str, Any]]) -> Metric:
     return family
 
 
-def _histograms(statuses: list[Mapping[str, Any]]) -> Metric:
-    family = HistogramMetricFamily("guardian_stage_ms", "Stage times of the live calls, ms", labels=["stage"])
-    merged: dict[str, tuple[list[int], float]] = {}
+def _merged(stages: Stages, statuses: Iterable[Mapping[str, Any]]) -> Stages:
+    merged = dict(stages)
     for status in statuses:
         for stage, histogram in (status.get("histograms") or {}).items():
             counts = list(histogram.get("counts", ()))
@@ -135,7 +142,12 @@ def _histograms(statuses: list[Mapping[str, Any]]) -> Metric:
                 [a + b for a, b in zip(old, counts, strict=True)],
                 total + float(histogram.get("total_ms", 0.0)),
             )
-    for stage, (counts, total) in sorted(merged.items()):
+    return merged
+
+
+def _histograms(stages: Stages) -> Metric:
+    family = HistogramMetricFamily("guardian_stage_ms", "Stage times of frames, ms", labels=["stage"])
+    for stage, (counts, total) in sorted(stages.items()):
         family.add_metric([stage], _buckets(counts), sum_value=total)
     return family
 

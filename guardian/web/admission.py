@@ -86,21 +86,23 @@ class Register:
         """Identifiers of the calls that have not ended."""
         return [call_id for call_id, call in self._calls.items() if call.ended is None]
 
-    def hear(self, event: CallEvent, last: Mapping[str, Any]) -> None:
-        """Learns from an event that a call is over. last: its status now, if it can be had."""
+    def hear(self, event: CallEvent, last: Mapping[str, Any]) -> bool:
+        """Learns from an event that a call is over; True when it is news. last: its status now."""
         if event.type is CallEventType.CALL_LEFT and not event.data.get("role"):
-            self.end(event.call_id, str(event.data.get("reason") or "ended"), last)
+            return self.end(event.call_id, str(event.data.get("reason") or "ended"), last)
+        return False
 
-    def end(self, call_id: str, reason: str, last: Mapping[str, Any]) -> None:
-        """The call is over. Idempotent."""
+    def end(self, call_id: str, reason: str, last: Mapping[str, Any]) -> bool:
+        """The call is over; True when that is news."""
         call = self._calls.get(call_id)
         if call is None or call.ended is not None:
-            return
+            return False
         call.ended, call.ended_at, call.last = reason, now(), dict(last)
         self._calls.move_to_end(call_id)
         ended = [i for i, c in self._calls.items() if c.ended is not None]
         for old in ended[: max(0, len(ended) - _ENDED_KEPT)]:
             del self._calls[old]
+        return True
 
 
 def now() -> str:

@@ -54,10 +54,13 @@ def test_stage_times_of_the_live_calls_are_in_the_metrics():
         "histograms": {"protect": {"counts": histogram.counts, "total_ms": histogram.total_ms}},
     }
     metrics = Metrics()
-    metrics.watch(CallCollector(lambda: [status, status], lambda: (2, 4), lambda: {("file", "dead"): 1}))
+    calls = CallCollector(lambda: [status, status], lambda: (2, 4), lambda: {("file", "dead"): 1})
+    metrics.watch(calls)
     text = metrics.render()[0].decode()
     assert 'guardian_calls{state="armed"} 2.0' in text
     assert "guardian_call_slots 4.0" in text
     assert 'guardian_outbox_events{sink="file",state="dead"} 1.0' in text
     assert 'guardian_stage_ms_count{stage="protect"} 6.0' in text
+    calls.retire(status)
+    assert 'guardian_stage_ms_count{stage="protect"} 9.0' in metrics.render()[0].decode()
     assert 'guardian_stage_worst_ms{quantile="p99",stage="protect"} 40.0' in text
