@@ -91,7 +91,8 @@ class VideoChain:
 
     def warm_up(self) -> None:
         """Runs each finder once on a grey picture, so that the first frame does not wait for them."""
-        blank = curtain((640, 360), 0.0, 0.0, CurtainReason.STARTING).planes
+        # A size no camera has: the first real frame counts as a new scene and gets every look.
+        blank = curtain((640, 352), 0.0, 0.0, CurtainReason.STARTING).planes
         self._face_finder.find(blank)
         self._person_finder.find(blank)
 
