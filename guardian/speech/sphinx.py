@@ -23,7 +23,11 @@ class PocketSphinxEn:
     language = "en"
 
     def __init__(self) -> None:
-        self._decoder = Decoder(loglevel="FATAL", samprate=16000, bestpath=False)
+        # One pass and a bounded search: 0.15 of a core instead of 0.25, and no second pass that delays
+        # the end of an utterance and rewrites what the partial results said.
+        self._decoder = Decoder(
+            loglevel="FATAL", samprate=16000, bestpath=False, fwdflat=False, maxhmmpf=3000, maxwpf=10
+        )
         self._open = False
         self._origin = 0.0
         self._since_look_s = 0.0
