@@ -1,7 +1,8 @@
-"""Offers cut down to one audio and one video section, answers put back into shape.
+"""Offers read and cut down before aiortc sees them; trickled candidates.
 
-A second track, a data channel or a simulcast layer would be a way round protection and hearing, so
-those sections never reach aiortc; the answer refuses them (port 0, RFC 3264 section 6).
+Simulcast is reduced to one layer here. Second tracks and data channels stay in the offer, so that
+the answer has every section any client expects; `guardian.rtc.peer` makes them inactive and closes
+them. They would be ways round protection and hearing.
 """
 
 from __future__ import annotations
@@ -12,87 +13,28 @@ from dataclasses import dataclass
 from guardian.core.errors import OfferRefused
 
 MAX_SDP_BYTES = 64 * 1024
+MAX_SECTIONS = 8
 _KINDS = ("audio", "video")
+_LAYERS = re.compile(r"a=(simulcast|rid):")
 
 
-@dataclass(frozen=True, slots=True)
-class ReducedOffer:
-    """`sdp` is fit for aiortc; `refused` are (index, m-line, mid) of the sections left out."""
-
-    sdp: str
-    refused: tuple[tuple[int, str, str], ...]
-
-
-def _sections(sdp: str) -> tuple[list[str], list[list[str]]]:
-    """Session lines and the lines of each media section."""
-    session: list[str] = []
-    media: list[list[str]] = []
-    for line in sdp.replace("\r\n", "\n").split("\n"):
-        if line.startswith("m="):
-            media.append([line])
-        elif line:
-            (media[-1] if media else session).append(line)
-    return session, media
-
-
-def _mid(section: list[str]) -> str:
-    return next((line[len("a=mid:") :].strip() for line in section if line.startswith("a=mid:")), "")
-
-
-def _bundle_only(section: list[str]) -> bool:
-    return "a=bundle-only" in section
-
-
-def reduce_offer(sdp: str) -> ReducedOffer:
-    """Keeps the first audio and the first video section. OfferRefused when nothing is left."""
+def reduce_offer(sdp: str) -> str:
+    """The offer with one layer per track. OfferRefused when there is nothing to connect."""
     if len(sdp) > MAX_SDP_BYTES:
         raise OfferRefused("The offer is larger than 64 KiB; send a plain audio and video offer.")
-    session, media = _sections(sdp)
-    if not session or not session[0].startswith("v=0"):
+    lines = [line for line in sdp.replace("\r\n", "\n").split("\n") if line]
+    if not lines or not lines[0].startswith("v=0"):
         raise OfferRefused("The body is not a session description; it has to begin with v=0.")
-    kept: list[list[str]] = []
-    refused: list[tuple[int, str, str]] = []
-    kinds: set[str] = set()
-    for index, section in enumerate(media):
-        fields = section[0][2:].split()
-        if len(fields) < 4:
-            raise OfferRefused("The offer has a media line that cannot be read.")
-        kind, port = fields[0], fields[1]
-        unused = port == "0" and not _bundle_only(section)
-        if kind in _KINDS and kind not in kinds and not unused:
-            kinds.add(kind)
-            kept.append([line for line in section if not re.match(r"a=(simulcast|rid):", line)])
-        else:
-            refused.append((index, section[0], _mid(section)))
-    if not kept:
+    sections = [line[2:].split() for line in lines if line.startswith("m=")]
+    if any(len(fields) < 4 for fields in sections):
+        raise OfferRefused("The offer has a media line that cannot be read.")
+    if not any(fields[0] in _KINDS for fields in sections):
         raise OfferRefused("The offer has no audio and no video to connect.")
-    if refused and _bundle_only(kept[0]):
-        raise OfferRefused("The offer's first section cannot be accepted and the others depend on it.")
-    mids = {_mid(section) for section in kept}
-    session = [_regroup(line, mids) for line in session]
-    lines = [*session, *(line for section in kept for line in section)]
-    return ReducedOffer("\r\n".join(lines) + "\r\n", tuple(refused))
-
-
-def _regroup(line: str, mids: set[str]) -> str:
-    """A BUNDLE group without the sections that were left out."""
-    if not line.startswith("a=group:BUNDLE"):
-        return line
-    return " ".join(["a=group:BUNDLE", *(mid for mid in line.split()[1:] if mid in mids)])
-
-
-def restore_answer(answer: str, reduced: ReducedOffer) -> str:
-    """The answer with the refused sections back in their places, refused."""
-    if not reduced.refused:
-        return answer
-    session, media = _sections(answer)
-    for index, m_line, mid in reduced.refused:
-        fields = m_line[2:].split()
-        refusal = [f"m={fields[0]} 0 {' '.join(fields[2:])}", "c=IN IP4 0.0.0.0"]
-        if mid:
-            refusal.append(f"a=mid:{mid}")
-        media.insert(index, [*refusal, "a=inactive"])
-    return "\r\n".join([*session, *(line for section in media for line in section)]) + "\r\n"
+    if len(sections) > MAX_SECTIONS:
+        raise OfferRefused(
+            f"The offer has more than {MAX_SECTIONS} sections; one audio and one video are used."
+        )
+    return "\r\n".join(line for line in lines if not _LAYERS.match(line)) + "\r\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import av
 from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
+    RTCDataChannel,
     RTCIceServer,
     RTCPeerConnection,
     RTCSessionDescription,
@@ -27,7 +28,7 @@ from guardian.core.errors import OfferRefused
 from guardian.core.frames import RawFrame
 from guardian.rtc import compat
 from guardian.rtc.convert import planes_of
-from guardian.rtc.offers import read_fragment, reduce_offer, restore_answer
+from guardian.rtc.offers import read_fragment, reduce_offer
 from guardian.rtc.tracks import next_frame
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,11 @@ def _ice(server: IceServer) -> RTCIceServer:
     return RTCIceServer(urls=list(server.urls), username=server.username, credential=server.credential)
 
 
+def _refuse(channel: RTCDataChannel) -> None:
+    """Nothing is ever read from or sent over a data channel."""
+    channel.close()
+
+
 class Peer:
     """Answers one offer and lives until it is closed or the other side goes away."""
 
@@ -68,6 +74,7 @@ class Peer:
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[_ice(s) for s in config.ice_servers]))
         self._pc.on("track", self._on_track)
         self._pc.on("connectionstatechange", self._on_state)
+        self._pc.on("datachannel", _refuse)
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         self._incoming.setdefault(track.kind, track)
@@ -85,10 +92,10 @@ class Peer:
 
     async def answer(self, sdp: str) -> str:
         """Answers the offer, candidates included. OfferRefused when it cannot be accepted."""
-        reduced = reduce_offer(sdp)
+        offer = RTCSessionDescription(reduce_offer(sdp), "offer")
         try:
             async with asyncio.timeout(_ANSWER_S):
-                await self._pc.setRemoteDescription(RTCSessionDescription(reduced.sdp, "offer"))
+                await self._pc.setRemoteDescription(offer)
                 self._attach()
                 answer = await self._pc.createAnswer()
                 if answer is None:
@@ -103,14 +110,18 @@ class Peer:
             raise OfferRefused(
                 "The offer is not a WebRTC session description Guardian can answer."
             ) from error
-        return restore_answer(self._pc.localDescription.sdp, reduced)
+        return self._pc.localDescription.sdp
 
     def _attach(self) -> None:
-        kinds = {transceiver.kind for transceiver in self._pc.getTransceivers()}
-        if "audio" in kinds:
-            self._pc.addTrack(self._outgoing.audio)
-        if "video" in kinds:
-            self._pc.addTrack(self._outgoing.video)
+        """Gives the first audio and the first video section our track and silences all others."""
+        waiting = {"audio": self._outgoing.audio, "video": self._outgoing.video}
+        for transceiver in self._pc.getTransceivers():
+            track = waiting.pop(transceiver.kind, None)
+            if track is None:
+                transceiver.direction = "inactive"
+            else:
+                transceiver.sender.replaceTrack(track)
+                transceiver.direction = "sendrecv"
 
     async def add_candidates(self, fragment: str) -> None:
         """Adds trickled remote candidates. OfferRefused when they cannot be read."""

@@ -1,0 +1,62 @@
+"""What crosses between server and call process arrives as it was."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from guardian.core import errors
+from guardian.core.calls import CallEvent, CallEventType, CallSpec, Scope
+from guardian.core.config import IceServer, MediaConfig, WorkConfig
+from guardian.core.frames import Mode
+from guardian.core.violations import Role
+from guardian.fleet.messages import (
+    config_from_json,
+    error_message,
+    event_from_json,
+    raise_from,
+    spec_from_json,
+    spec_to_json,
+)
+
+
+def through_json(value):
+    return json.loads(json.dumps(value))
+
+
+def test_a_specification_arrives_as_it_was():
+    spec = CallSpec(
+        "c",
+        "t",
+        {Role.SHOPPER: "s", Role.MERCHANT: "m"},
+        Mode.INSTALL,
+        ("zh",),
+        frozenset({Scope.KEEP, Scope.HEAR}),
+    )
+    assert spec_from_json(through_json(spec_to_json(spec))) == spec
+
+
+def test_the_configuration_arrives_as_it_was():
+    config = WorkConfig(media=MediaConfig(ice_servers=(IceServer(("turn:a", "turn:b"), "u", "p"),)))
+    assert config_from_json(through_json(asdict(config))) == config
+
+
+def test_an_event_arrives_as_it_was():
+    event = CallEvent("c", CallEventType.CALL_JOINED, "2026-01-01T00:00:00Z", 1.5, {"role": "shopper"})
+    assert event_from_json(through_json(asdict(event))) == event
+
+
+@pytest.mark.parametrize(
+    "error", [errors.OfferRefused("No."), errors.NoSuchCall("No."), errors.CallFailed("No.")]
+)
+def test_an_error_is_raised_again_on_the_other_side(error):
+    with pytest.raises(type(error), match="No\\."):
+        raise_from(through_json(error_message(error)))
+
+
+def test_an_unknown_error_is_a_failed_call():
+    with pytest.raises(errors.CallFailed):
+        raise_from({"error": "SomethingNew", "message": "No."})
+    raise_from({"ok": {}})

@@ -1,0 +1,170 @@
+"""The supervisor keeps count, and processes that misbehave cost their own call only."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import textwrap
+
+import pytest
+
+from guardian.core.calls import CallEventType, CallSpec
+from guardian.core.config import CallLimits, WorkConfig
+from guardian.core.errors import CallExists, CallFailed, HostFull, NoSuchCall
+from guardian.core.violations import Role
+from guardian.fleet.supervisor import Supervisor
+
+pytestmark = pytest.mark.real
+
+PUPPET = textwrap.dedent(
+    """
+    import json, os, signal, socket, sys, threading, time
+    link = socket.socket(fileno=int(sys.argv[-1]))
+    stream = link.makefile("rwb")
+    def say(**message):
+        stream.write(json.dumps(message).encode() + b"\\n"); stream.flush()
+    print("native libraries print here")
+    start = json.loads(stream.readline())
+    trick = start["spec"]["purpose"]
+    if trick == "dies at once":
+        os._exit(3)
+    if trick == "never ready":
+        time.sleep(60)
+    say(note="ready", status={"media_t": 0})
+    if trick == "talks nonsense":
+        stream.write(b"{not json}\\n"); stream.flush(); time.sleep(60)
+    if trick == "silent":
+        time.sleep(60)
+    def beat():
+        while True:
+            say(note="beat", lane_age_s=99 if trick == "stuck" else 0, status={"media_t": 1, "hello": 1})
+            time.sleep(0.2)
+    threading.Thread(target=beat, daemon=True).start()
+    for line in stream:
+        message = json.loads(line)
+        if message["do"] == "hang_up":
+            say(note="ended", reason=message["reason"], status={"media_t": 2})
+            os._exit(0)
+        if message["do"] == "offer" and trick == "never answers":
+            continue
+        say(re=message["id"], ok={"session_id": "s", "sdp": "v=0"})
+    """
+)
+LIMITS = CallLimits(max_calls=2, start_s=3.0, answer_s=1.0, beat_lost_s=1.0, lane_stuck_s=2.0)
+
+
+def spec(call_id="c", trick="works"):
+    return CallSpec(call_id, "t", {Role.SHOPPER: "s", Role.MERCHANT: "m"}, purpose=trick)
+
+
+def supervised(scenario):
+    """Runs a scenario(supervisor, events) against puppet processes."""
+
+    async def run():
+        events = []
+        command = (sys.executable, "-c", PUPPET)
+        async with Supervisor(
+            WorkConfig(limits=LIMITS), lambda s, e: events.append(e), command
+        ) as supervisor:
+            return await scenario(supervisor, events)
+
+    return asyncio.run(run())
+
+
+async def _until(true):
+    async with asyncio.timeout(10):
+        for _ in range(1000):
+            if true():
+                return
+            await asyncio.sleep(0.02)
+
+
+async def _gone(supervisor, call_id):
+    await _until(lambda: supervisor.status(call_id)["state"] != "open")
+    return supervisor.status(call_id)
+
+
+def test_a_call_lives_and_ends():
+    async def scenario(supervisor, events):
+        await supervisor.open(spec())
+        answer = await supervisor.offer("c", Role.SHOPPER, "v=0")
+        assert (answer.session_id, answer.sdp) == ("s", "v=0")
+        await supervisor.hang_up("c", None, "done")
+        await supervisor.hang_up("c", None, "again")
+        status = supervisor.status("c")
+        assert (status["state"], status["ended_reason"], status["media_t"]) == ("ended", "done", 2)
+        with pytest.raises(NoSuchCall):
+            await supervisor.offer("c", Role.SHOPPER, "v=0")
+        assert events == []
+
+    supervised(scenario)
+
+
+def test_slots_are_counted_and_names_are_taken():
+    async def scenario(supervisor, events):
+        async with asyncio.TaskGroup() as tasks:
+            results = [tasks.create_task(_try(supervisor.open(spec(f"c{i}")))) for i in range(5)]
+        refusals = [task.result() for task in results if task.result() is not None]
+        assert len(refusals) == 3
+        assert all(refusal.retry_after > 0 for refusal in refusals)
+        assert supervisor.capacity() == (2, 2)
+        with pytest.raises(CallExists):
+            await supervisor.open(spec("c0"))
+        await supervisor.hang_up("c0", None, "done")
+        assert supervisor.capacity() == (1, 2)
+        await supervisor.open(spec("c9"))
+        with pytest.raises(CallExists):
+            await supervisor.open(spec("c0"))
+
+    supervised(scenario)
+
+
+async def _try(work):
+    try:
+        await work
+    except HostFull as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("trick", ["dies at once", "never ready"])
+def test_a_process_that_does_not_start_is_a_failed_call_and_frees_its_slot(trick):
+    async def scenario(supervisor, events):
+        with pytest.raises(CallFailed):
+            await supervisor.open(spec("c", trick))
+        await _until(lambda: supervisor.capacity()[0] == 0)
+        await supervisor.open(spec("c", "works"))
+        assert events == []
+
+    supervised(scenario)
+
+
+@pytest.mark.parametrize("trick", ["silent", "stuck", "talks nonsense"])
+def test_a_process_that_misbehaves_is_killed_and_its_call_failed(trick):
+    async def scenario(supervisor, events):
+        await supervisor.open(spec("c", trick))
+        await supervisor.open(spec("other"))
+        status = await _gone(supervisor, "c")
+        assert status["state"] == "failed"
+        assert [(e.type, e.data["reason"]) for e in events] == [(CallEventType.CALL_LEFT, "failed")]
+        assert supervisor.status("other")["state"] == "open"
+
+    supervised(scenario)
+
+
+def test_a_process_that_does_not_answer_is_a_sentence_not_a_wait():
+    async def scenario(supervisor, events):
+        await supervisor.open(spec("c", "never answers"))
+        with pytest.raises(CallFailed, match="in time"):
+            await supervisor.offer("c", Role.SHOPPER, "v=0")
+        assert supervisor.status("c")["state"] == "open"
+
+    supervised(scenario)
+
+
+def test_leaving_the_supervisor_ends_every_call():
+    async def scenario(supervisor, events):
+        await supervisor.open(spec("a"))
+        await supervisor.open(spec("b", "silent"))
+
+    supervised(scenario)

@@ -1,0 +1,148 @@
+"""Self-tests of the aiortc patches: the stock behaviour each one changes, and the change itself."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import queue
+import random
+import threading
+from importlib.metadata import version
+
+import av
+import numpy as np
+import pytest
+from aiortc.codecs.vpx import Vp8Encoder, VpxPayloadDescriptor
+from aiortc.jitterbuffer import JitterBuffer
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.rtp import RtpPacket
+
+from guardian.rtc import compat
+
+VP8 = RTCRtpCodecParameters(mimeType="video/VP8", clockRate=90000, payloadType=97)
+
+
+def packet(sequence, timestamp, marker=0, data=b"x"):
+    one = RtpPacket(payload_type=97, sequence_number=sequence % 65536, timestamp=timestamp, marker=marker)
+    one._data = data
+    return one
+
+
+def test_aiortc_is_of_the_series_the_patches_were_written_for():
+    assert version("aiortc").startswith(compat.SUPPORTED)
+
+
+def test_stock_holds_a_complete_frame_until_the_next_one_begins():
+    """When this fails, upstream releases on the marker itself and the patch can go."""
+    stock = JitterBuffer(capacity=16, is_video=True)
+    assert stock.add(packet(1, 1000, marker=1)) == (False, None)
+
+
+def test_a_frame_leaves_with_its_last_packet():
+    buffer = compat.MarkerJitterBuffer(capacity=16, is_video=True)
+    assert buffer.add(packet(1, 1000, data=b"a"))[1] is None
+    frame = buffer.add(packet(2, 1000, marker=1, data=b"b"))[1]
+    assert (frame.data, frame.timestamp) == (b"ab", 1000)
+    assert frame.arrived > 0
+
+
+def test_a_frame_without_marker_leaves_when_the_next_one_begins():
+    buffer = compat.MarkerJitterBuffer(capacity=16, is_video=True)
+    buffer.add(packet(1, 1000, data=b"a"))
+    assert buffer.add(packet(2, 2000, data=b"b"))[1].data == b"a"
+
+
+def test_all_frames_that_become_complete_leave_at_once():
+    buffer = compat.MarkerJitterBuffer(capacity=16, is_video=True)
+    buffer.add(packet(1, 1000, data=b"a"))
+    buffer.add(packet(3, 2000, marker=1, data=b"c"))
+    buffer.add(packet(4, 3000, marker=1, data=b"d"))
+    frame = buffer.add(packet(2, 1000, marker=1, data=b"b"))[1]
+    assert [f.data for f in compat._frames_in_order(frame)] == [b"ab", b"c", b"d"]
+
+
+@pytest.mark.parametrize("first", [0, 65530])
+def test_packets_in_any_order_give_the_frames_in_order(first):
+    rng = random.Random(4)
+    packets = [packet(first + i, 3000 * (i // 3), marker=int(i % 3 == 2), data=bytes([i])) for i in range(30)]
+    for start in range(0, 30, 6):
+        window = packets[start + 1 : start + 6]
+        rng.shuffle(window)
+        packets[start + 1 : start + 6] = window
+    buffer = compat.MarkerJitterBuffer(capacity=64, is_video=True)
+    found = [frame for p in packets if (frame := buffer.add(p)[1]) is not None]
+    data = b"".join(f.data for one in found for f in compat._frames_in_order(one))
+    assert data == bytes(range(30))
+
+
+def test_timestamps_of_frames_that_follow_are_mapped_over_the_wrap():
+    first = compat.StampedFrame(b"", 0xFFFFFFF0, 0.0)
+    first.following.append(compat.StampedFrame(b"", 0x10, 0.0))
+    first.timestamp = 900
+    assert [f.timestamp for f in compat._frames_in_order(first)] == [900, 900 + 0x20]
+
+
+def test_sound_is_left_to_the_stock_buffer():
+    buffer = compat.MarkerJitterBuffer(capacity=16, prefetch=4)
+    assert [buffer.add(packet(i, i * 960, marker=1))[1] is None for i in range(1, 5)] == [True] * 4
+
+
+def test_what_the_patches_replace_is_there_with_the_shape_they_count_on():
+    receiver = importlib.import_module("aiortc.rtcrtpreceiver")
+    sender = importlib.import_module("aiortc.rtcrtpsender")
+    source = inspect.getsource(receiver.RTCRtpReceiver)
+    assert "target=decoder_worker" in source
+    assert "JitterBuffer(capacity=512, is_video=True)" in source
+    assert "self.__encoder = get_encoder(codec)" in inspect.getsource(sender.RTCRtpSender)
+    assert "self.__encoder.encode, data, force_keyframe" in inspect.getsource(sender.RTCRtpSender)
+
+
+def encoded_picture():
+    frame = av.VideoFrame.from_ndarray(np.full((96 * 3 // 2, 128), 90, np.uint8), "yuv420p")
+    frame.pts, frame.time_base = 0, compat_time_base()
+    payloads, timestamp = Vp8Encoder().encode(frame, True)
+    return b"".join(VpxPayloadDescriptor.parse(p)[1] for p in payloads), timestamp
+
+
+def compat_time_base():
+    from guardian.rtc.convert import VIDEO_TIME_BASE
+
+    return VIDEO_TIME_BASE
+
+
+def test_the_arrival_rides_on_the_decoded_picture_and_damage_is_reported():
+    data, timestamp = encoded_picture()
+
+    class Loop:
+        def is_closed(self):
+            return False
+
+        def call_soon_threadsafe(self, call, item):
+            call(item)
+
+    class Out:
+        def __init__(self):
+            self.items = []
+
+        def put_nowait(self, item):
+            self.items.append(item)
+
+    tasks, out, error = queue.Queue(), Out(), threading.Event()
+    tasks.put((VP8, compat.StampedFrame(data, timestamp, 12.5)))
+    tasks.put((VP8, compat.StampedFrame(b"\xff\xff\xff\xff\xff", timestamp + 3000, 13.0)))
+    tasks.put(None)
+    compat.decoder_worker(Loop(), tasks, out, error)
+    picture, end = out.items[0], out.items[-1]
+    assert compat.arrival_of(picture) == 12.5
+    assert end is None
+
+
+def test_the_encoder_tells_the_ticket():
+    told = []
+    frame = av.VideoFrame.from_ndarray(np.full((96 * 3 // 2, 128), 90, np.uint8), "yuv420p")
+    frame.pts, frame.time_base = 0, compat_time_base()
+    frame.opaque = compat.Ticket(lambda ms, done: told.append((ms, done)))
+    payloads, _ = compat.timed_encoder(VP8).encode(frame, True)
+    assert payloads
+    assert len(told) == 1
+    assert told[0][0] > 0
