@@ -74,6 +74,7 @@ class _Seen:
 @asynccontextmanager
 async def running_server(out: Path, extra: Mapping[str, str] | None = None) -> AsyncIterator[str]:
     """`guardian serve` on a free port with its store in `out`/data; yields its base URL."""
+    out = out.absolute()  # names in a settings file are taken from where the file lies
     config = out / "data" / "demo.toml"
     config.parent.mkdir(parents=True, exist_ok=True)
     events = out / "events.jsonl"
