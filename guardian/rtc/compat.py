@@ -7,6 +7,8 @@ when a frame's last packet came in or when its encoding was done. `apply()` chan
   RFC 7741 4.1), several at once where several are ready, and stamps them with their arrival.
 * the decoder thread passes the stamp on to the decoded picture (`arrival_of`).
 * the encoder tells the `Ticket` of a picture how long it took and when it was done.
+* `audio_level` computes in C what stock computes sample by sample in Python on the event loop:
+  measured, a quarter of a core per call.
 
 tests/rtc/test_compat.py holds the self-tests: they fail when upstream changes.
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+import math
 import queue
 import threading
 import time
@@ -24,12 +27,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import av
+import numpy as np
 from aiortc.codecs import get_decoder, get_encoder
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import RtpPacket
 
 logger = logging.getLogger(__name__)
+
+_FULL_SCALE = 32767
+_SILENT = -127
 
 SUPPORTED = ("1.16",)
 """Release series of aiortc these patches were written for and are tested with."""
@@ -159,6 +166,15 @@ def timed_encoder(codec: RTCRtpCodecParameters) -> Any:
     return encoder
 
 
+def audio_level(frame: av.AudioFrame) -> int:
+    """Level of a piece of sound in dBov, -127..0 (RFC 6465, appendix A), as stock computes it."""
+    samples = np.frombuffer(memoryview(frame.planes[0]), np.int16).astype(np.float64)
+    rms = math.sqrt(float(samples @ samples) / frame.samples) / _FULL_SCALE
+    if rms <= 0:
+        return _SILENT
+    return round(min(max(20 * math.log10(rms), _SILENT), 0))
+
+
 def apply() -> None:
     """Puts the patches in place. Safe to call more than once."""
     # By name: the modules do not export what is replaced here.
@@ -167,3 +183,4 @@ def apply() -> None:
     receiver.JitterBuffer = MarkerJitterBuffer
     receiver.decoder_worker = decoder_worker
     sender.get_encoder = timed_encoder
+    importlib.import_module("aiortc.rtp").compute_audio_level_dbov = audio_level  # type: ignore[attr-defined]

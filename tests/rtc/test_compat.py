@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import inspect
 import queue
 import random
@@ -146,3 +146,19 @@ def test_the_encoder_tells_the_ticket():
     assert payloads
     assert len(told) == 1
     assert told[0][0] > 0
+
+
+@pytest.mark.parametrize("amplitude", [0, 1, 50, 3000, 32767])
+@pytest.mark.parametrize("layout", ["mono", "stereo"])
+def test_the_audio_level_is_the_stock_one(amplitude, layout):
+    # A fresh copy of the module: the one in use may be patched already.
+    spec = importlib.util.find_spec("aiortc.rtp")
+    stock = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(stock)
+    channels = 2 if layout == "stereo" else 1
+    samples = (
+        np.random.default_rng(2).integers(-amplitude, amplitude + 1, (1, 960 * channels)).astype(np.int16)
+    )
+    frame = av.AudioFrame.from_ndarray(samples, "s16", layout)
+    frame.sample_rate = 48000
+    assert compat.audio_level(frame) == stock.compute_audio_level_dbov(frame)
