@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -37,6 +38,8 @@ from guardian.fleet.messages import (
 
 logger = logging.getLogger(__name__)
 
+_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
+"""A dozen threads would each keep a memory arena of their own."""
 _REMEMBERED = 1000
 _END_S = 8.0
 _DUMP_S = 0.3
@@ -249,6 +252,7 @@ class Supervisor:
                 # Native libraries print to stdout; the server's own stays readable for machines.
                 stdout=sys.stderr,
                 start_new_session=True,
+                env={**os.environ, **_ENVIRONMENT},
             )
         worker.beat_at = time.monotonic()
         worker.link = Link(*await asyncio.open_connection(sock=ours, limit=MAX_LINE))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import exp
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,19 @@ class Piece:
     confidence: float
 
 
+@lru_cache(maxsize=4)
+def _network(tokens: str, encoder: str, decoder: str, joiner: str) -> Any:
+    """The network, loaded once for all legs: what one speaker has said lies in the stream alone."""
+    return sherpa_onnx.OnlineRecognizer.from_transducer(
+        tokens=tokens,
+        encoder=encoder,
+        decoder=decoder,
+        joiner=joiner,
+        num_threads=1,
+        decoding_method="greedy_search",
+    )
+
+
 class Transducer:
     """Decodes one speaker greedily. Greedy pieces are never taken back, only added to.
 
@@ -34,14 +48,7 @@ class Transducer:
     """
 
     def __init__(self, files: Mapping[str, Path]) -> None:
-        self._recognizer = sherpa_onnx.OnlineRecognizer.from_transducer(
-            tokens=str(files["tokens"]),
-            encoder=str(files["encoder"]),
-            decoder=str(files["decoder"]),
-            joiner=str(files["joiner"]),
-            num_threads=1,
-            decoding_method="greedy_search",
-        )
+        self._recognizer = _network(*(str(files[key]) for key in ("tokens", "encoder", "decoder", "joiner")))
         self._stream: Any = None
         self._origin = 0.0
 

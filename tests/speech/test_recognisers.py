@@ -1,5 +1,7 @@
 """The recognisers on real sound: what was said, and when."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from guardian.models import ModelStore
 from guardian.resources import resource
 from guardian.speech.audio import chunks_of
 from guardian.speech.syllables import SyllablesZh, numbered
+from guardian.speech.transducer import Transducer
 from guardian.speech.vad import WINDOW, SileroVad
 from guardian.speech.words import WordsEn
 
@@ -99,3 +102,20 @@ def test_chunks_are_twenty_milliseconds_and_lose_nothing():
     chunks = list(chunks_of(clip("merchant_innocent.ogg")))
     assert {len(chunk.samples) for chunk in chunks[:-1]} == {SPEECH_RATE // 50}
     assert chunks[-1].t == pytest.approx(0.02 * (len(chunks) - 1))
+
+
+def test_two_legs_on_one_network_hear_what_each_would_hear_alone(shared_media, weights):
+    files = weights("syllables-zh").files
+    clips = sorted((shared_media / "speech" / "zh" / "sentences").glob("*.flac"))[:8]
+
+    def heard(clip):
+        ear = Transducer(files)
+        for chunk in chunks_of(clip):
+            ear.hear(chunk)
+        return [piece.text for piece in ear.flush()]
+
+    alone = [heard(clip) for clip in clips]
+    with ThreadPoolExecutor(2) as legs:
+        together = list(legs.map(heard, clips))
+    assert together == alone
+    assert all(alone)
