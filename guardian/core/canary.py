@@ -29,9 +29,13 @@ _CHECKER = np.kron([[1, -1], [-1, 1]], np.ones((TILE // 2, TILE // 2))).astype(n
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """A texture for pictures of one size; pattern: float32 (h, w) of -1 and +1."""
+    """A texture for pictures of one size.
+
+    pattern: float32 (h, w) of -1 and +1; unit: the same by blocks, each of length 1.
+    """
 
     pattern: npt.NDArray[np.float32]
+    unit: npt.NDArray[np.float32]
 
     @classmethod
     def of_size(cls, width: int, height: int, seed: int = 7) -> Canary:
@@ -40,7 +44,9 @@ class Canary:
         rows, columns = -(-height // TILE), -(-width // TILE)
         signs = rng.integers(0, 2, (rows, columns)).astype(np.float32) * 2 - 1
         whole = np.kron(signs, _CHECKER)
-        return cls(np.ascontiguousarray(whole[:height, :width]))
+        pattern = np.ascontiguousarray(whole[:height, :width])
+        blocks = _blocks(pattern)
+        return cls(pattern, blocks / np.linalg.norm(blocks, axis=2, keepdims=True))
 
     def painted(self, luma: U8, strength: float = 45.0) -> U8:
         """The luma plane (h, w) with the texture added, `strength` grey levels up and down."""
@@ -53,9 +59,8 @@ class Canary:
         counts; a block without contrast holds nothing.
         """
         picture = _blocks(luma.astype(np.float32))
-        pattern = _blocks(self.pattern)
-        power = np.maximum(np.linalg.norm(picture, axis=2), _NOISE * BLOCK) * np.linalg.norm(pattern, axis=2)
-        found: npt.NDArray[np.float32] = np.abs(np.einsum("ijk,ijk->ij", picture, pattern)) / power
+        power = np.maximum(np.linalg.norm(picture, axis=2), _NOISE * BLOCK)
+        found: npt.NDArray[np.float32] = np.abs(np.einsum("ijk,ijk->ij", picture, self.unit)) / power
         return found
 
     def blocks_seen(self, luma: U8, where: npt.NDArray[np.bool_] | None = None) -> int:

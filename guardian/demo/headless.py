@@ -74,14 +74,10 @@ class _Seen:
 @asynccontextmanager
 async def running_server(out: Path, extra: Mapping[str, str] | None = None) -> AsyncIterator[str]:
     """`guardian serve` on a free port with its store in `out`/data; yields its base URL."""
-    out = out.absolute()  # names in a settings file are taken from where the file lies
     config = out / "data" / "demo.toml"
     config.parent.mkdir(parents=True, exist_ok=True)
-    events = out / "events.jsonl"
-    config.write_text(
-        f"data_dir = {json.dumps(str(out / 'data'))}\n[events]\nfile = {json.dumps(str(events))}\n",
-        encoding="utf-8",
-    )
+    # Names in a settings file are taken from where the file lies.
+    config.write_text('data_dir = "."\n[events]\nfile = "../events.jsonl"\n', encoding="utf-8")
     log = (out / "data" / "serve.log").open("wb")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "guardian", "serve", "--config", str(config), "--port", "0",

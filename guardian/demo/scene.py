@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import pi, sin
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,9 +21,12 @@ from guardian.core.frames import U8, Planes
 from guardian.core.notes import Seen
 from guardian.core.ports import PersonFinder
 
+cv2.setNumThreads(1)
+
 WIDTH, HEIGHT, FPS = 640, 480, 30
 CANARY_FRAMES = 15
 """The call begins with this many pictures of nothing but the canary."""
+_SIDE = 440
 _SWAY_PX, _SWAY_S = 60, 6.0
 _MARGIN = 24
 
@@ -92,15 +96,21 @@ class Scene:
 
     def __init__(self, people: PersonFinder) -> None:
         self.canary = Canary.of_size(WIDTH, HEIGHT)
-        rgb = cv2.resize(portrait(), (440, 440), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-        self._person = rgb
-        self._alpha = _cut_out(rgb, people)
+        rgb = cv2.resize(portrait(), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(
+            np.uint8, copy=False
+        )
+        alpha = _cut_out(rgb, people)
+        person = planes_from_rgb(rgb)
+        half = cv2.resize(alpha, (_SIDE // 2, _SIDE // 2), interpolation=cv2.INTER_AREA)
+        self._layers = (_Layer.of(person.y, alpha), _Layer.of(person.u, half), _Layer.of(person.v, half))
+        wide = np.pad((alpha > 0.05).astype(np.uint8), _MARGIN)
+        self._near = cv2.dilate(wide, np.ones((2 * _MARGIN + 1, 2 * _MARGIN + 1), np.uint8)).astype(np.bool_)
         base = planes_from_rgb(room(WIDTH, HEIGHT))
-        self._room = rgb_from_planes(Planes(self.canary.painted(base.y, 22), base.u, base.v))
+        self._room = Planes(self.canary.painted(base.y, 22), base.u, base.v)
         grey = np.full((HEIGHT, WIDTH), 126, np.uint8)
-        half = np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
+        flat = np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
         everywhere = np.ones((HEIGHT // BLOCK, WIDTH // BLOCK), np.bool_)
-        self._only_canary = ScenePicture(Planes(self.canary.painted(grey), half, half), everywhere)
+        self._only_canary = ScenePicture(Planes(self.canary.painted(grey), flat, flat), everywhere)
 
     def pictures(self) -> Iterator[ScenePicture]:
         """Pictures without end, FPS a second: first the canary alone, then the person moving."""
@@ -113,19 +123,42 @@ class Scene:
 
     def at(self, t: float) -> ScenePicture:
         """The picture t seconds after the person came in."""
-        x = (WIDTH - 440) // 2 + round(_SWAY_PX * sin(2 * pi * t / _SWAY_S))
-        y = HEIGHT - 440 + round(6 * sin(2 * pi * t / 2.5))
-        picture = self._room.copy()
-        bottom = min(y + 440, HEIGHT)
-        alpha = self._alpha[: bottom - y, :, None]
-        spot = picture[y:bottom, x : x + 440]
-        spot[:] = (alpha * self._person[: bottom - y] + (1 - alpha) * spot).astype(np.uint8)
-        covered = np.zeros((HEIGHT, WIDTH), np.uint8)
-        covered[y:bottom, x : x + 440] = self._alpha[: bottom - y] > 0.05
-        near = cv2.dilate(covered, np.ones((2 * _MARGIN + 1, 2 * _MARGIN + 1), np.uint8))
+        x = ((WIDTH - _SIDE) // 2 + round(_SWAY_PX * sin(2 * pi * t / _SWAY_S))) & ~1
+        y = (HEIGHT - _SIDE + round(6 * sin(2 * pi * t / 2.5))) & ~1
+        luma, u, v = self._layers
+        planes = Planes(
+            luma.over(self._room.y, x, y),
+            u.over(self._room.u, x // 2, y // 2),
+            v.over(self._room.v, x // 2, y // 2),
+        )
+        covered = np.zeros((HEIGHT, WIDTH), np.bool_)
+        top, left = y - _MARGIN, x - _MARGIN
+        near = self._near[max(0, -top) : HEIGHT - top, max(0, -left) : WIDTH - left]
+        covered[max(0, top) : max(0, top) + near.shape[0], max(0, left) : max(0, left) + near.shape[1]] = near
         rows, columns = HEIGHT // BLOCK, WIDTH // BLOCK
-        blocks = near[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK)
-        return ScenePicture(planes_from_rgb(picture), np.logical_not(blocks.any(axis=(1, 3))))
+        blocks = covered[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK)
+        return ScenePicture(planes, np.logical_not(blocks.any(axis=(1, 3))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """One plane of the cut-out person: values times opacity, and what of the room remains (0..256)."""
+
+    value: npt.NDArray[np.uint16]
+    rest: npt.NDArray[np.uint16]
+
+    @classmethod
+    def of(cls, plane: U8, alpha: npt.NDArray[Any]) -> _Layer:
+        opacity = np.round(alpha * 256).astype(np.uint16)
+        return cls(plane.astype(np.uint16) * opacity, np.uint16(256) - opacity)
+
+    def over(self, room: U8, x: int, y: int) -> U8:
+        """The room's plane with the person at (x, y); what sticks out below is cut off."""
+        picture = room.copy()
+        rows = min(self.value.shape[0], room.shape[0] - y)
+        spot = picture[y : y + rows, x : x + self.value.shape[1]]
+        spot[:] = (self.value[:rows] + spot * self.rest[:rows]) >> 8
+        return picture
 
 
 def _cut_out(rgb: U8, people: PersonFinder) -> npt.NDArray[np.float32]:
