@@ -76,8 +76,8 @@ async def running_server(out: Path, extra: Mapping[str, str] | None = None) -> A
     """`guardian serve` on a free port with its store in `out`/data; yields its base URL."""
     config = out / "data" / "demo.toml"
     config.parent.mkdir(parents=True, exist_ok=True)
-    # Names in a settings file are taken from where the file lies.
-    config.write_text('data_dir = "."\n[events]\nfile = "../events.jsonl"\n', encoding="utf-8")
+    data = json.dumps(os.path.abspath(config.parent))
+    config.write_text(f'data_dir = {data}\n[events]\nfile = "../events.jsonl"\n', encoding="utf-8")
     log = (out / "data" / "serve.log").open("wb")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "guardian", "serve", "--config", str(config), "--port", "0",
