@@ -74,10 +74,7 @@ class _Seen:
 @asynccontextmanager
 async def running_server(out: Path, extra: Mapping[str, str] | None = None) -> AsyncIterator[str]:
     """`guardian serve` on a free port with its store in `out`/data; yields its base URL."""
-    config = out / "data" / "demo.toml"
-    config.parent.mkdir(parents=True, exist_ok=True)
-    data = json.dumps(os.path.abspath(config.parent))
-    config.write_text(f'data_dir = {data}\n[events]\nfile = "../events.jsonl"\n', encoding="utf-8")
+    config = _settings(out)
     log = (out / "data" / "serve.log").open("wb")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "guardian", "serve", "--config", str(config), "--port", "0",
@@ -96,6 +93,16 @@ async def running_server(out: Path, extra: Mapping[str, str] | None = None) -> A
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+def _settings(out: Path) -> Path:
+    """The settings file of the demo's server; the events lie in `out` itself."""
+    data = (out / "data").absolute()
+    data.mkdir(parents=True, exist_ok=True)
+    config = data / "demo.toml"
+    events = 'file = "../events.jsonl"'
+    config.write_text(f"data_dir = {json.dumps(str(data))}\n[events]\n{events}\n", encoding="utf-8")
+    return config
 
 
 async def _address(process: asyncio.subprocess.Process, out: Path) -> str:
