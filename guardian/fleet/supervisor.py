@@ -16,7 +16,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -35,6 +35,7 @@ from guardian.fleet.messages import (
     raise_from,
     spec_to_json,
 )
+from guardian.fleet.signals import Handle
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class _Worker:
     def __init__(self, spec: CallSpec) -> None:
         self.spec = spec
         self.process: asyncio.subprocess.Process | None = None
+        self.handle: Handle | None = None
         self.link: Link | None = None
         self.ready = asyncio.Event()
         self.gone = asyncio.Event()
@@ -132,8 +134,11 @@ class Supervisor:
         self._accepting = False
         workers = list(self._workers.values())
         for worker in workers:
-            if worker.link is not None:
+            if worker.link is not None and worker.ready.is_set():
                 worker.link.write({"id": 0, "do": Action.HANG_UP, "session_id": None, "reason": reason})
+            else:
+                # Nobody has joined it yet.
+                _kill(worker)
         try:
             async with asyncio.timeout(_END_S):
                 for worker in workers:
@@ -235,7 +240,8 @@ class Supervisor:
                 watch = tasks.create_task(self._watch(worker))
                 await self._listen(worker)
                 watch.cancel()
-        except (OSError, ConnectionError):
+        except Exception:
+            # Whatever a process says or does costs its own call and no other.
             logger.exception("a call process could not be run")
         finally:
             await self._bury(worker)
@@ -254,6 +260,9 @@ class Supervisor:
                 start_new_session=True,
                 env={**os.environ, **_ENVIRONMENT},
             )
+            worker.handle = Handle(worker.process.pid)
+            if not self._accepting:
+                _kill(worker)
         worker.beat_at = time.monotonic()
         worker.link = Link(*await asyncio.open_connection(sock=ours, limit=MAX_LINE))
         worker.link.write(
@@ -269,18 +278,20 @@ class Supervisor:
                 continue
             match message.get("note"):
                 case Note.READY:
-                    worker.status = message["status"]
+                    worker.status = _status(message)
                     worker.ready.set()
                 case Note.BEAT:
                     self._beat(worker, message)
                 case Note.EVENT:
-                    self._publish(worker.spec, event_from_json(message["event"]))
+                    event = event_from_json(message["event"])
+                    # A process speaks for its own call only.
+                    self._publish(worker.spec, replace(event, call_id=worker.spec.call_id))
                 case Note.ENDED:
-                    worker.status = message["status"]
+                    worker.status = _status(message)
                     worker.ended_reason = str(message["reason"])
 
     def _beat(self, worker: _Worker, message: Mapping[str, Any]) -> None:
-        worker.status = message["status"]
+        worker.status = _status(message)
         stuck_s = float(message.get("lane_age_s", 0.0))
         if stuck_s > self._work.limits.lane_stuck_s:
             logger.error("a video lane is stuck; the call process is killed")
@@ -302,16 +313,14 @@ class Supervisor:
     async def _bury(self, worker: _Worker) -> None:
         """Settles everything after a process is gone."""
         _kill(worker)
-        if worker.process is not None:
-            async with asyncio.timeout(_END_S):
-                await worker.process.wait()
+        await self._wait(worker)
         if worker.link is not None:
             worker.link.close()
         failed = worker.ended_reason is None
         reason = worker.ended_reason or "the call process died"
         if failed and worker.ready.is_set():
             at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            media_t = float(worker.status.get("media_t", 0.0))
+            media_t = _number(worker.status.get("media_t"))
             self._publish(
                 worker.spec,
                 CallEvent(
@@ -328,12 +337,24 @@ class Supervisor:
                 "call_id": call_id,
                 "state": "failed" if failed else "ended",
                 "ended_reason": reason,
-                **worker.status,
+                **{key: value for key, value in worker.status.items() if key != "histograms"},
             }
             while len(self._finished) > _REMEMBERED:
                 self._finished.popitem(last=False)
         del self._workers[call_id]
         worker.lost()
+
+    async def _wait(self, worker: _Worker) -> None:
+        """Until the killed process is gone, or will not go (one that waits for a dead disk)."""
+        try:
+            if worker.process is not None:
+                async with asyncio.timeout(_END_S):
+                    await worker.process.wait()
+        except TimeoutError:
+            logger.error("a killed call process does not go away")
+        finally:
+            if worker.handle is not None:
+                worker.handle.close()
 
     def _publish(self, spec: CallSpec, event: CallEvent) -> None:
         try:
@@ -360,13 +381,24 @@ async def _first_of(*events: asyncio.Event) -> None:
 
 
 def _kill(worker: _Worker) -> None:
-    if worker.process is not None and worker.process.returncode is None:
-        worker.process.kill()
+    if worker.handle is not None:
+        worker.handle.send(signal.SIGKILL)
+
+
+def _status(message: Mapping[str, Any]) -> dict[str, Any]:
+    status = message["status"]
+    if not isinstance(status, dict):
+        raise ValueError("a status is an object")
+    return status
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 async def _dump_and_kill(worker: _Worker) -> None:
     """Lets the process write its stacks to the log, then kills it."""
-    if worker.process is not None and worker.process.returncode is None:
-        worker.process.send_signal(signal.SIGUSR1)
+    if worker.handle is not None:
+        worker.handle.send(signal.SIGUSR1)
         await asyncio.sleep(_DUMP_S)
     _kill(worker)

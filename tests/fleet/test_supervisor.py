@@ -33,6 +33,13 @@ PUPPET = textwrap.dedent(
     say(note="ready", status={"media_t": 0})
     if trick == "talks nonsense":
         stream.write(b"{not json}\\n"); stream.flush(); time.sleep(60)
+    if trick == "says half of it":
+        say(note="event", event={"type": "call.left"}); time.sleep(60)
+    if trick == "has no status":
+        say(note="beat", status=7); time.sleep(60)
+    if trick == "speaks for another":
+        say(note="event", event={"call_id": "other", "type": "call.joined", "at": "2026-11-21T09:14:32Z",
+                                 "media_t": 1.0, "data": {"role": "shopper"}})
     if trick == "silent":
         time.sleep(60)
     def beat():
@@ -139,7 +146,7 @@ def test_a_process_that_does_not_start_is_a_failed_call_and_frees_its_slot(trick
     supervised(scenario)
 
 
-@pytest.mark.parametrize("trick", ["silent", "stuck", "talks nonsense"])
+@pytest.mark.parametrize("trick", ["silent", "stuck", "talks nonsense", "says half of it", "has no status"])
 def test_a_process_that_misbehaves_is_killed_and_its_call_failed(trick):
     async def scenario(supervisor, events):
         await supervisor.open(spec("c", trick))
@@ -148,6 +155,15 @@ def test_a_process_that_misbehaves_is_killed_and_its_call_failed(trick):
         assert status["state"] == "failed"
         assert [(e.type, e.data["reason"]) for e in events] == [(CallEventType.CALL_LEFT, "failed")]
         assert supervisor.status("other")["state"] == "open"
+
+    supervised(scenario)
+
+
+def test_a_process_speaks_for_its_own_call_only():
+    async def scenario(supervisor, events):
+        await supervisor.open(spec("c", "speaks for another"))
+        await _until(lambda: events)
+        assert [event.call_id for event in events] == ["c"]
 
     supervised(scenario)
 
