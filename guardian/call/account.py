@@ -61,7 +61,7 @@ class PictureAccount:
 
     def protected(self, notes: FrameNotes, passage: Passage) -> None:
         """The lane has finished a frame."""
-        self.state, self.reason, self.mode = notes.state, notes.reason, notes.mode
+        self.state, self.reason = notes.state, notes.reason
         self._states[notes.state] += 1
         with self._lock:
             record = self._latencies.record
@@ -112,6 +112,7 @@ class PictureAccount:
                 },
                 "states": dict(self._states),
                 "latency": self._latencies.summary(),
+                "histograms": self._latencies.histograms(),
             }
 
 

@@ -351,7 +351,7 @@ class CallSession:
         }
 
     def status(self) -> dict[str, Any]:
-        """Everything `GET /v1/calls/{id}` shows, JSON-ready. No spoken text."""
+        """Everything `GET /v1/calls/{id}` shows, and `histograms` for metrics, JSON-ready. No spoken text."""
         account = self.picture.account
         snapshot = account.snapshot()
         now = time.monotonic()
@@ -374,6 +374,7 @@ class CallSession:
             "coverage": self._coverage(),
             "frames": {**snapshot["frames"], "replaced": self.picture.replaced},
             "latency": snapshot["latency"],
+            "histograms": snapshot["histograms"],
             "violations": [
                 {
                     "id": change.id,

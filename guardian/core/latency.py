@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 # Geometric, 12 buckets an octave: a quoted percentile is at most 6 % above the true one.
 EDGES_MS: tuple[float, ...] = tuple(0.01 * 2 ** (i / 12) for i in range(12 * 21))
@@ -67,6 +68,13 @@ class Latencies:
         """Count one duration for each of several stages."""
         for stage, ms in stages_ms:
             self.record(stage, ms)
+
+    def histograms(self) -> dict[str, dict[str, Any]]:
+        """Stage name -> {"counts" over `EDGES_MS`, "total_ms"}, JSON-ready."""
+        return {
+            name: {"counts": list(histogram.counts), "total_ms": round(histogram.total_ms, 3)}
+            for name, histogram in self.stages.items()
+        }
 
     def summary(self) -> dict[str, dict[str, float | int | None]]:
         """Stage name -> `Histogram.summary()`."""

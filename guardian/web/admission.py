@@ -97,12 +97,17 @@ class Register:
         call = self._calls.get(call_id)
         if call is None or call.ended is not None:
             return False
-        call.ended, call.ended_at, call.last = reason, now(), dict(last)
+        call.ended, call.ended_at, call.last = reason, now(), public_status(last)
         self._calls.move_to_end(call_id)
         ended = [i for i, c in self._calls.items() if c.ended is not None]
         for old in ended[: max(0, len(ended) - _ENDED_KEPT)]:
             del self._calls[old]
         return True
+
+
+def public_status(status: Mapping[str, Any]) -> dict[str, Any]:
+    """A call's status without what is for metrics only."""
+    return {key: value for key, value in status.items() if key != "histograms"}
 
 
 def now() -> str:

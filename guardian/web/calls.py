@@ -17,7 +17,7 @@ from guardian.core.calls import CallEvent, CallEventType, CallSpec
 from guardian.core.errors import NoSuchCall, Unavailable
 from guardian.core.violations import Role
 from guardian.web.access import Caller, require_caller
-from guardian.web.admission import Admitted, now, rfc3339
+from guardian.web.admission import Admitted, now, public_status, rfc3339
 from guardian.web.bodies import (
     CALL_ID,
     Body,
@@ -29,7 +29,7 @@ from guardian.web.bodies import (
     Notice,
     read,
 )
-from guardian.web.parts import Parts, parts_of, public_status
+from guardian.web.parts import Parts, parts_of
 from guardian.web.problems import Problem
 
 _KEEP_S = 5.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,8 +71,3 @@ def parts_of(request: Request) -> Parts:
     parts = request.app.state.parts
     assert isinstance(parts, Parts)
     return parts
-
-
-def public_status(status: Mapping[str, Any]) -> dict[str, Any]:
-    """A call's status without what is for metrics only."""
-    return {key: value for key, value in status.items() if key != "histograms"}

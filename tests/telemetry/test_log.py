@@ -47,11 +47,10 @@ def test_stage_times_of_the_live_calls_are_in_the_metrics():
     latencies = Latencies()
     for ms in (2.0, 3.0, 40.0):
         latencies.record("protect", ms)
-    histogram = latencies.stages["protect"]
     status = {
         "protection": {"state": "armed"},
         "latency": latencies.summary(),
-        "histograms": {"protect": {"counts": histogram.counts, "total_ms": histogram.total_ms}},
+        "histograms": latencies.histograms(),
     }
     metrics = Metrics()
     calls = CallCollector(lambda: [status, status], lambda: (2, 4), lambda: {("file", "dead"): 1})
