@@ -123,7 +123,7 @@ class Envelope:
         latency = dict(event.data.get("latency") or {})
         latency["detect_to_emit_ms"] = _to_emit_ms(event, change, now)
         return {
-            "violation_id": f"vio_{change['id']}",
+            "violation_id": str(change["id"]),
             "revision": self._revisions.add(f"{spec.call_id}:{change['id']}"),
             "supersedes": None,
             "status": str(change["status"]),

@@ -27,7 +27,7 @@ def envelope():
 
 def violation(status=Status.DETECTED, heard="加个薇信 13812345678", t_start=210.318):
     change = ViolationChange(
-        id="v1",
+        id="vio_v1",
         status=status,
         rule="zh.contact.wechat.add",
         category="contact_exchange.wechat",
