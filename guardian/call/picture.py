@@ -50,8 +50,7 @@ class PictureWay:
         self._last_t = 0.0
         self._failed = ""
         self._shared = asyncio.Lock()
-        self.allowed = True
-        """Whether the shopper agrees to the picture being processed."""
+        self._allowed = True
 
     @property
     def lane_age_s(self) -> float:
@@ -70,17 +69,34 @@ class PictureWay:
 
     @mode.setter
     def mode(self, mode: Mode) -> None:
+        if mode is self._mode:
+            return
         self._mode = mode
         self.account.mode = mode
         if self._protector is not None:
             self._protector.mode = mode
+        # What waits was made for the old mode, which may show more.
+        self._outbox.clear()
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the shopper agrees to the picture being processed."""
+        return self._allowed
+
+    @allowed.setter
+    def allowed(self, allowed: bool) -> None:
+        self._allowed = allowed
+        if not allowed:
+            self._inbox.clear()
+            self._outbox.clear()
+            self.distrust("consent was withdrawn")
 
     def put(self, raw: RawFrame) -> None:
         """A picture has come in."""
         now = time.monotonic()
         self._last_raw, self._last_t = now, raw.t
         self.account.came_in(now)
-        if self.allowed:
+        if self._allowed:
             self._inbox.put((raw, now))
 
     def distrust(self, reason: str) -> None:
@@ -115,7 +131,7 @@ class PictureWay:
         done = time.monotonic()
         self._size = raw.planes.size
         self.account.protected(notes, Passage(raw.arrived, drained, taken, done))
-        if not self.allowed:
+        if not self._allowed or notes.mode is not self._mode:
             return
         if done - raw.arrived > self._config.vision.late_s and safe.showing is Showing.COVERED:
             self.account.frames_late += 1
@@ -126,22 +142,35 @@ class PictureWay:
         """The next picture that may leave. Comes at least `curtain_fps` times a second."""
         async with self._shared:
             try:
-                return await self._outbox.get(1.0 / max(self._config.media.curtain_fps, 10.0))
+                safe = await self._outbox.get(1.0 / max(self._config.media.curtain_fps, 10.0))
             except (TimeoutError, Closed):
                 return self._meanwhile()
+        return safe if self._fresh(safe) else self._meanwhile()
+
+    def _fresh(self, safe: SafeFrame) -> bool:
+        """Whether a picture that has waited for the encoder may still be sent.
+
+        It waits long when nobody takes it: while no merchant is there, or the process was stopped.
+        """
+        now = time.monotonic()
+        if safe.showing is Showing.CURTAIN:
+            return True
+        if safe.showing is Showing.HELD:
+            return self._protector is not None and self._protector.held(safe.t, now) is not None
+        return now - safe.arrived <= self._config.vision.late_s
 
     def _meanwhile(self) -> SafeFrame:
         """What to show while there is no picture: the last cover for a moment, then the curtain."""
         now = time.monotonic()
         camera_on = now - self._last_raw < _CAMERA_OFF_S
-        if self._protector is not None and camera_on and self.allowed and not self._failed:
+        if self._protector is not None and camera_on and self._allowed and not self._failed:
             held = self._protector.held(self._last_t + now - self._last_raw, now)
             if held is not None:
                 return held
         return self._eyes.curtain(self._size, now, now, self._why(camera_on))
 
     def _why(self, camera_on: bool) -> CurtainReason:
-        if not self.allowed:
+        if not self._allowed:
             return CurtainReason.PRIVATE
         if self._failed:
             return CurtainReason.INTERRUPTED

@@ -80,6 +80,13 @@ class Latest(Slot[T]):
             self._lost += 1
         self._append(item)
 
+    def clear(self) -> None:
+        """Throws away what waits; it counts as lost."""
+        self._lost += len(self._items)
+        self._items.clear()
+        if not self._closed:
+            self._ready.clear()
+
 
 class Bounded(Slot[T]):
     """The oldest wins: for sound to be heard, where every refusal is accounted for."""

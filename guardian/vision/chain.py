@@ -213,7 +213,8 @@ class VideoChain:
         return self._stand_in(raw)
 
     def _stand_in(self, raw: RawFrame) -> SafeFrame:
-        again = self.held(raw.t, raw.arrived)
+        # By the clock and not by the frame: one that took long stands for a moment long gone.
+        again = self.held(raw.t, max(raw.arrived, self._clock()))
         if again is not None and again.planes.size == _size_of(raw):
             return again
         return curtain(_size_of(raw), raw.t, raw.arrived, self._protection.curtain)

@@ -207,6 +207,15 @@ def test_a_late_picture_is_not_sent():
     assert notes.reason == "late"
 
 
+def test_a_cover_from_before_a_long_stall_is_not_held():
+    chain, clock, _ = make([faces()], [everywhere_person], hold_s=0.25, late_s=0.25)
+    play(chain, clock, 6)
+    clock.now += 5
+    safe, notes = chain.protect(raw(canary(), 6 / 30, clock.now - 5 + 1 / 30))
+    assert notes.reason == "late"
+    assert safe.showing is Showing.CURTAIN
+
+
 def test_a_broken_picture_gets_a_curtain():
     chain, _, _ = make([faces()], [everywhere_person])
     odd = Planes(np.zeros((7, 9), np.uint8), np.zeros((3, 4), np.uint8), np.zeros((3, 4), np.uint8))
