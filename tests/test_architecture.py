@@ -13,6 +13,7 @@ ROOT_PACKAGES = {"commands", "demo", "bench"}
 MAX_LINES = 400
 SAFE_FRAME_MAKER = "guardian.vision.cover"
 FILE_WRITER = "guardian.vision.film"
+OUTSIDE_CALLS = ("guardian.demo", "guardian.bench", "guardian.commands")
 PICTURE_BUILDERS = {"guardian.rtc.convert", FILE_WRITER}
 CALL_ROOTS = {"guardian.callproc", "guardian.eyes", "guardian.ears", "guardian.server"}
 BARE_TASKS = {"create_task", "ensure_future", "gather"}
@@ -134,9 +135,12 @@ def pictures_leave_through_one_door(module: str, tree: ast.Module) -> Iterator[s
 
 
 def no_call_writes_files(module: str, tree: ast.Module) -> Iterator[str]:
-    """The writer of video files is for commands; nothing in a call can reach it."""
-    if in_a_call(module) and module != FILE_WRITER and FILE_WRITER in imports(tree):
-        yield f"{module} imports {FILE_WRITER}"
+    """The writer of video files, the demo and the benchmarks are not for calls; nothing in one reaches them."""
+    if not in_a_call(module) or module == FILE_WRITER:
+        return
+    for name in imports(tree):
+        if name == FILE_WRITER or name.startswith(OUTSIDE_CALLS):
+            yield f"{module} imports {name}"
 
 
 def tasks_have_parents(module: str, tree: ast.Module) -> Iterator[str]:
@@ -212,6 +216,8 @@ OFFENCES = [
     (pictures_leave_through_one_door, "guardian.rtc.peer", "from av import VideoFrame as Picture"),
     (no_call_writes_files, "guardian.callproc", "from guardian.vision.film import FilmWriter"),
     (no_call_writes_files, "guardian.vision.chain", "from guardian.vision import film"),
+    (no_call_writes_files, "guardian.server", "from guardian.demo.peers import frame_of"),
+    (no_call_writes_files, "guardian.callproc", "import guardian.bench.call"),
     (tasks_have_parents, "guardian.call.session", "asyncio.create_task(run())"),
     (tasks_have_parents, "guardian.call.session", "from asyncio import gather"),
     (tasks_have_parents, "guardian.call.session", "loop.create_task(run())"),
