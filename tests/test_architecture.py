@@ -135,7 +135,7 @@ def pictures_leave_through_one_door(module: str, tree: ast.Module) -> Iterator[s
 
 
 def no_call_writes_files(module: str, tree: ast.Module) -> Iterator[str]:
-    """The writer of video files, the demo and the benchmarks are not for calls; nothing in one reaches them."""
+    """The writer of video files, the demo and the benchmarks are out of reach of a call."""
     if not in_a_call(module) or module == FILE_WRITER:
         return
     for name in imports(tree):
