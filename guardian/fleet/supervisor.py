@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import socket
 import sys
 import time
@@ -32,10 +31,10 @@ from guardian.fleet.messages import (
     Link,
     Note,
     event_from_json,
-    raise_from,
     spec_to_json,
 )
 from guardian.fleet.signals import Handle
+from guardian.fleet.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -43,64 +42,12 @@ _ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
 """A dozen threads would each keep a memory arena of their own."""
 _REMEMBERED = 1000
 _END_S = 8.0
-_DUMP_S = 0.3
 Desk = Callable[[CallSpec, CallEvent], None]
 
 
 def call_process_command() -> tuple[str, ...]:
     """The command that starts a call process; ` --link FD` is added."""
     return (sys.executable, "-m", "guardian.callproc")
-
-
-class _Worker:
-    """One call and its process."""
-
-    def __init__(self, spec: CallSpec) -> None:
-        self.spec = spec
-        self.process: asyncio.subprocess.Process | None = None
-        self.handle: Handle | None = None
-        self.link: Link | None = None
-        self.ready = asyncio.Event()
-        self.gone = asyncio.Event()
-        self.status: dict[str, Any] = {}
-        self.ended_reason: str | None = None
-        self.beat_at = time.monotonic()
-        self.task: asyncio.Task[None] | None = None
-        self._next_id = 0
-        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
-
-    async def ask(self, action: Action, timeout_s: float, **fields: Any) -> dict[str, Any]:
-        """The reply to a request. Raises what the process raised; CallFailed when it is gone."""
-        if self.link is None or self.gone.is_set():
-            raise CallFailed("The call is over.")
-        self._next_id += 1
-        number = self._next_id
-        reply = asyncio.get_running_loop().create_future()
-        self._waiting[number] = reply
-        try:
-            self.link.write({"id": number, "do": action, **fields})
-            async with asyncio.timeout(timeout_s):
-                message = await reply
-        except TimeoutError:
-            raise CallFailed("The call process did not answer in time; create a new call.") from None
-        finally:
-            del self._waiting[number]
-        raise_from(message)
-        ok: dict[str, Any] = message.get("ok", {})
-        return ok
-
-    def replied(self, message: dict[str, Any]) -> None:
-        """A reply has come."""
-        waiting = self._waiting.get(message.get("re", -1))
-        if waiting is not None and not waiting.done():
-            waiting.set_result(message)
-
-    def lost(self) -> None:
-        """The process is gone: nobody waits for it any longer."""
-        self.gone.set()
-        for waiting in self._waiting.values():
-            if not waiting.done():
-                waiting.set_exception(CallFailed("The call process died; create a new call."))
 
 
 class Supervisor:
@@ -110,7 +57,7 @@ class Supervisor:
         self._work = work
         self._desk = desk
         self._command = tuple(command) if command is not None else call_process_command()
-        self._workers: dict[str, _Worker] = {}
+        self._workers: dict[str, Worker] = {}
         self._finished: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._tasks = asyncio.TaskGroup()
         self._accepting = False
@@ -138,14 +85,14 @@ class Supervisor:
                 worker.link.write({"id": 0, "do": Action.HANG_UP, "session_id": None, "reason": reason})
             else:
                 # Nobody has joined it yet.
-                _kill(worker)
+                worker.kill()
         try:
             async with asyncio.timeout(_END_S):
                 for worker in workers:
                     await worker.gone.wait()
         except TimeoutError:
             for worker in workers:
-                _kill(worker)
+                worker.kill()
 
     # --- CallHost -----------------------------------------------------------------------------
 
@@ -157,16 +104,16 @@ class Supervisor:
             raise HostFull("Guardian is shutting down; use another instance.", 30)
         if len(self._workers) >= self._work.limits.max_calls:
             raise HostFull("Every slot is taken; try again later or use another instance.", 5)
-        worker = _Worker(spec)
+        worker = Worker(spec)
         self._workers[spec.call_id] = worker
         worker.task = self._tasks.create_task(self._attend(worker), name=f"call-{spec.call_id}")
         try:
             async with asyncio.timeout(self._work.limits.start_s):
                 await _first_of(worker.ready, worker.gone)
         except TimeoutError:
-            _kill(worker)
+            worker.kill()
         except BaseException:
-            _kill(worker)
+            worker.kill()
             raise
         if not worker.ready.is_set() or worker.gone.is_set():
             raise CallFailed(
@@ -195,7 +142,7 @@ class Supervisor:
         except (CallFailed, NoSuchCall):
             return
         except TimeoutError:
-            _kill(worker)
+            worker.kill()
 
     async def set_mode(self, call_id: str, mode: Mode) -> None:
         """Changes the mode. NoSuchCall, CallFailed."""
@@ -232,7 +179,7 @@ class Supervisor:
 
     # --- one process --------------------------------------------------------------------------
 
-    async def _attend(self, worker: _Worker) -> None:
+    async def _attend(self, worker: Worker) -> None:
         """Starts the process and lives until it is gone; never raises."""
         try:
             await self._spawn(worker)
@@ -246,7 +193,7 @@ class Supervisor:
         finally:
             await self._bury(worker)
 
-    async def _spawn(self, worker: _Worker) -> None:
+    async def _spawn(self, worker: Worker) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             worker.process = await asyncio.create_subprocess_exec(
@@ -262,14 +209,14 @@ class Supervisor:
             )
             worker.handle = Handle(worker.process.pid)
             if not self._accepting:
-                _kill(worker)
+                worker.kill()
         worker.beat_at = time.monotonic()
         worker.link = Link(*await asyncio.open_connection(sock=ours, limit=MAX_LINE))
         worker.link.write(
             {"id": 0, "do": Action.START, "spec": spec_to_json(worker.spec), "config": asdict(self._work)}
         )
 
-    async def _listen(self, worker: _Worker) -> None:
+    async def _listen(self, worker: Worker) -> None:
         assert worker.link is not None
         while (message := await worker.link.receive()) is not None:
             worker.beat_at = time.monotonic()
@@ -290,14 +237,14 @@ class Supervisor:
                     worker.status = _status(message)
                     worker.ended_reason = str(message["reason"])
 
-    def _beat(self, worker: _Worker, message: Mapping[str, Any]) -> None:
+    def _beat(self, worker: Worker, message: Mapping[str, Any]) -> None:
         worker.status = _status(message)
         stuck_s = float(message.get("lane_age_s", 0.0))
         if stuck_s > self._work.limits.lane_stuck_s:
             logger.error("a video lane is stuck; the call process is killed")
-            _kill(worker)
+            worker.kill()
 
-    async def _watch(self, worker: _Worker) -> None:
+    async def _watch(self, worker: Worker) -> None:
         """Kills a process that has stopped beating."""
         limits = self._work.limits
         allowed_s = limits.start_s
@@ -307,12 +254,12 @@ class Supervisor:
                 allowed_s = limits.beat_lost_s
             if time.monotonic() - worker.beat_at > allowed_s:
                 logger.error("a call process has stopped beating; it is killed")
-                await _dump_and_kill(worker)
+                await worker.dump_and_kill()
                 return
 
-    async def _bury(self, worker: _Worker) -> None:
+    async def _bury(self, worker: Worker) -> None:
         """Settles everything after a process is gone."""
-        _kill(worker)
+        worker.kill()
         await self._wait(worker)
         if worker.link is not None:
             worker.link.close()
@@ -344,7 +291,7 @@ class Supervisor:
         del self._workers[call_id]
         worker.lost()
 
-    async def _wait(self, worker: _Worker) -> None:
+    async def _wait(self, worker: Worker) -> None:
         """Until the killed process is gone, or will not go (one that waits for a dead disk)."""
         try:
             if worker.process is not None:
@@ -380,11 +327,6 @@ async def _first_of(*events: asyncio.Event) -> None:
                 tasks.create_task(wait(event))
 
 
-def _kill(worker: _Worker) -> None:
-    if worker.handle is not None:
-        worker.handle.send(signal.SIGKILL)
-
-
 def _status(message: Mapping[str, Any]) -> dict[str, Any]:
     status = message["status"]
     if not isinstance(status, dict):
@@ -394,11 +336,3 @@ def _status(message: Mapping[str, Any]) -> dict[str, Any]:
 
 def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
-
-
-async def _dump_and_kill(worker: _Worker) -> None:
-    """Lets the process write its stacks to the log, then kills it."""
-    if worker.handle is not None:
-        worker.handle.send(signal.SIGUSR1)
-        await asyncio.sleep(_DUMP_S)
-    _kill(worker)
