@@ -24,8 +24,9 @@ class Caller:
 
 
 def bearer(connection: HTTPConnection) -> str | None:
-    """The Bearer token shown, or None."""
-    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    """The Bearer token shown, or None; of two headers nobody knows which one a proxy has looked at."""
+    shown = connection.headers.getlist("authorization")
+    scheme, _, token = (shown[0] if len(shown) == 1 else "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 

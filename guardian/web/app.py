@@ -27,7 +27,7 @@ def create_app(parts: Parts) -> ASGIApp:
     )
     app.state.parts = parts
     routers = [module.router for module in (calls, legs, ops, demo)]
-    problems.install(app, [route for router in routers for route in router.routes])
+    problems.install(app, [*app.routes, *(route for router in routers for route in router.routes)])
     for router in routers:
         app.include_router(router)
     return Front(app, parts)

@@ -65,7 +65,11 @@ class CreateCall(Body):
     @field_validator("metadata")
     @classmethod
     def _small(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        if len(json.dumps(value)) > _METADATA_BYTES:
+        try:
+            size = len(json.dumps(value, allow_nan=False))
+        except ValueError:
+            raise ValueError("metadata has numbers that JSON cannot give back") from None
+        if size > _METADATA_BYTES:
             raise ValueError(f"metadata has {_METADATA_BYTES} bytes at most")
         return value
 

@@ -61,7 +61,7 @@ class Front:
         try:
             self._let_in(scope)
             body = await self._body(scope, receive)
-            await self._app(scope, _replay(body, receive), answer)
+            await self._app(_as_get(scope), _replay(body, receive), answer)
         except Problem as problem:
             await answer.refuse(problem, scope, receive)
         except GuardianError as error:
@@ -175,6 +175,11 @@ class _Answer:
         """Answers with a problem, unless an answer has begun: that one is cut off by the server."""
         if self.status == 0:
             await response(problem)(scope, receive, self)
+
+
+def _as_get(scope: Scope) -> Scope:
+    """HEAD is answered as GET; the server leaves the body out."""
+    return {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

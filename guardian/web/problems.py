@@ -56,14 +56,18 @@ class Problem(Exception):
         self.headers = dict(headers or {})
         self.extra = dict(extra or {})
 
+    @property
+    def title(self) -> str:
+        """The status in words."""
+        return HTTPStatus(self.status).phrase
+
 
 def document(problem: Problem) -> bytes:
     """The problem as JSON in UTF-8."""
-    title = HTTPStatus(problem.status).phrase
     body = {
         **problem.extra,
         "type": "about:blank",
-        "title": title,
+        "title": problem.title,
         "status": problem.status,
         "detail": problem.detail,
     }
@@ -122,4 +126,6 @@ def _allowed(routes: Sequence[BaseRoute], request: Request) -> list[str]:
     for route in routes:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
             methods |= route.methods or set()
+    if "GET" in methods:
+        methods.add("HEAD")
     return sorted(methods)

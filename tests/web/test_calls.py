@@ -101,6 +101,13 @@ def test_a_token_opens_its_own_leg_only(server, call_body, refused):
     assert server.host.offers == 0
 
 
+def test_two_tokens_are_none(server, call_body, refused):
+    legs = server.client.post("/v1/calls", json=call_body(call_id="c")).json()["legs"]
+    headers = [("authorization", f"Bearer {legs[role]['token']}") for role in ("shopper", "merchant")]
+    headers.append(("content-type", "application/sdp"))
+    refused(server.client.post("/v1/calls/c/shopper", content="v=0", headers=headers), 401)
+
+
 def test_a_token_is_good_for_a_while(serve, call_body, refused):
     server = serve(limits={"token_s": 1e-6})
     call = admit(server, call_body())

@@ -1,8 +1,12 @@
 """Whatever comes, the answer is a problem document and the server lives on."""
 
 import json
+import socket
+from http.client import HTTPResponse
 
 import pytest
+
+from guardian.web import protocol
 
 CREATE = b"POST /v1/calls HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
@@ -32,6 +36,8 @@ REQUESTS = {
     "null": (with_body(b"null"), {422}),
     "numbers without end": (with_body(b'{"call_id": NaN}'), {400, 422}),
     "a number too big": (with_body(b'{"shopper":{"id":' + b"9" * 5000 + b"}}"), {400, 422}),
+    "metadata without end": (with_body(b'{"metadata":{"a":NaN}}'), {422}),
+    "metadata beyond all": (with_body(b'{"metadata":{"a":-1e999}}'), {422}),
     "no type": (b"POST /v1/calls HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}", {415}),
     "an unprintable id": (with_body(b'{"shopper":{"id":"\\u0000"},"merchant":{"id":"a"}}'), {422}),
 }
@@ -81,3 +87,41 @@ def test_a_fault_inside_is_no_traceback(server, call_body, refused):
     assert "secret" not in problem["detail"]
     del server.host.open
     assert server.client.post("/v1/calls", json=call_body(call_id="c")).status_code == 201
+
+
+@pytest.mark.parametrize("first", [b"", b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"])
+def test_a_head_that_does_not_end_is_not_waited_for(server, monkeypatch, first):
+    monkeypatch.setattr(protocol, "HEAD_S", 0.1)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        if first:
+            connection.sendall(first)
+            answer = HTTPResponse(connection)
+            answer.begin()
+            answer.read()
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost:")
+        assert connection.recv(1) == b""
+
+
+def test_connections_are_counted(server, monkeypatch):
+    monkeypatch.setattr(protocol, "CONNECTIONS", 2)
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=20) as one,
+        socket.create_connection(("127.0.0.1", server.port), timeout=20) as two,
+    ):
+        for held in (one, two):
+            held.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert held.recv(12) == b"HTTP/1.1 200"
+        status, kind, body = server.raw(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert (status, kind) == (503, "application/problem+json")
+        assert json.loads(body)["detail"]
+
+
+@pytest.mark.parametrize("path", ["/livez", "/v1/calls/c", "/docs", "/openapi.json", "/static/page.css"])
+def test_a_head_request_is_a_get_without_its_body(server, call_body, path):
+    server.client.post("/v1/calls", json=call_body(call_id="c"))
+    asked, got = server.client.head(path), server.client.get(path)
+    assert asked.status_code == got.status_code == 200
+    assert asked.headers["content-type"] == got.headers["content-type"]
+    assert asked.content == b""
+    wrong = server.client.put(path)
+    assert (wrong.status_code, "HEAD" in wrong.headers["allow"]) == (405, True)
