@@ -70,12 +70,14 @@ class Planes:
 class RawFrame:
     """A picture as received. Never leaves the process.
 
-    t: media time in seconds. arrived: monotonic seconds when its last packet was in.
+    t: media time in seconds. arrived: monotonic seconds when its last packet was in. whole: False
+    from a loss that was not made good to the next key frame; decoders do not say so themselves.
     """
 
     planes: Planes
     t: float
     arrived: float
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,9 @@ when a frame's last packet came in or when its encoding was done. `apply()` chan
 
 * `MarkerJitterBuffer` releases video frames when complete, on the RTP marker bit (RFC 3550 5.1,
   RFC 7741 4.1), several at once where several are ready, and stamps them with their arrival.
-* the decoder thread passes the stamp on to the decoded picture (`arrival_of`).
+* after packets were given up it marks what follows, because decoders go on without a word and give
+  out damaged pictures. A picture is whole again from a key frame on; until then key frames are asked for.
+* the decoder thread passes both on to the decoded picture (`stamp_of`).
 * the encoder tells the `Ticket` of a picture how long it took and when it was done.
 * `audio_level` computes in C what stock computes sample by sample in Python on the event loop:
   measured, a quarter of a core per call.
@@ -37,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 _FULL_SCALE = 32767
 _SILENT = -127
+_IDR = 5
+_ASK_AGAIN_S = 0.5
 
 SUPPORTED = ("1.16",)
 """Release series of aiortc these patches were written for and are tested with."""
@@ -49,10 +53,22 @@ class Ticket:
     sent: Callable[[float, float], None]
 
 
-def arrival_of(frame: av.VideoFrame) -> float | None:
-    """Monotonic seconds when the last packet of a received picture was in; None if unknown."""
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Rides on a received picture.
+
+    arrived: monotonic seconds when its last packet was in. whole: whether everything it is decoded
+    from was received and could be decoded.
+    """
+
+    arrived: float
+    whole: bool
+
+
+def stamp_of(frame: av.VideoFrame) -> Stamp | None:
+    """The stamp of a received picture; None if it has none."""
     stamp = frame.opaque
-    return stamp if isinstance(stamp, float) else None
+    return stamp if isinstance(stamp, Stamp) else None
 
 
 class StampedFrame(JitterFrame):
@@ -62,11 +78,23 @@ class StampedFrame(JitterFrame):
         super().__init__(data, timestamp)
         self.arrived = arrived
         self.rtp_timestamp = timestamp
+        self.after_loss = False
+        """Whether packets before it were given up."""
         self.following: list[StampedFrame] = []
 
 
 class MarkerJitterBuffer(JitterBuffer):
     """Stock for sound; for video it releases every complete frame at once."""
+
+    _lost = False
+
+    def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
+        """Stock; the first frame after packets were given up is marked."""
+        lost, frame = super().add(packet)
+        self._lost |= lost
+        if self._lost and isinstance(frame, StampedFrame):
+            frame.after_loss, self._lost = True, False
+        return lost, frame
 
     def _remove_frame(self, sequence_number: int) -> JitterFrame | None:
         if not self._is_video:
@@ -118,9 +146,10 @@ def decoder_worker(
     output_q: asyncio.Queue[Any],
     decode_error: threading.Event,
 ) -> None:
-    """aiortc's decoder thread, with arrival stamps on the pictures."""
+    """aiortc's decoder thread, with stamps on the pictures."""
     decoder: Any = None
     codec_name = None
+    wholeness = _Wholeness()
     while True:
         task = input_q.get()
         if task is None:
@@ -128,18 +157,56 @@ def decoder_worker(
             return
         codec, encoded = task
         if codec.name != codec_name:
-            decoder, codec_name = get_decoder(codec), codec.name
+            decoder, codec_name, wholeness = get_decoder(codec), codec.name, _Wholeness()
         for encoded_frame in _frames_in_order(encoded):
+            wholeness.follow(codec.name, encoded_frame)
             try:
                 frames = decoder.decode(encoded_frame)
             except av.FFmpegError:
                 logger.warning("a frame could not be decoded", extra={"codec": codec.name})
+                wholeness.whole = False
                 decode_error.set()
                 continue
+            if wholeness.asks():
+                # Makes the receiver request a key frame.
+                decode_error.set()
             for frame in frames:
                 if isinstance(encoded_frame, StampedFrame):
-                    frame.opaque = encoded_frame.arrived
+                    frame.opaque = Stamp(encoded_frame.arrived, wholeness.whole)
                 _hand_over(loop, output_q, frame)
+
+
+class _Wholeness:
+    """Whether what a decoder gives out can be whole: from a key frame on, until something is missing."""
+
+    def __init__(self) -> None:
+        self.whole = False
+        self._asked = 0.0
+
+    def follow(self, codec: str, frame: JitterFrame) -> None:
+        """The next frame to be decoded. Sound, which comes without stamps, is always whole."""
+        if not isinstance(frame, StampedFrame) or is_key_frame(codec, frame.data):
+            self.whole = True
+        elif frame.after_loss:
+            self.whole = False
+
+    def asks(self) -> bool:
+        """Whether a key frame is to be requested now: again and again, as requests get lost too."""
+        now = time.monotonic()
+        if self.whole or now - self._asked < _ASK_AGAIN_S:
+            return False
+        self._asked = now
+        return True
+
+
+def is_key_frame(codec: str, data: bytes) -> bool:
+    """Whether an encoded frame needs no other: VP8 (RFC 6386, 9.1), H.264 (an IDR picture from its top)."""
+    if codec == "VP8":
+        return len(data) >= 10 and not data[0] & 1 and data[3:6] == b"\x9d\x01\x2a"
+    # The first bit after the header of a slice is 1 where its first macroblock is number 0.
+    return any(
+        len(unit) > 1 and unit[0] & 0x1F == _IDR and unit[1] & 0x80 for unit in data.split(b"\x00\x00\x01")
+    )
 
 
 def _hand_over(loop: asyncio.AbstractEventLoop, output_q: asyncio.Queue[Any], item: Any) -> None:

@@ -143,8 +143,10 @@ class Peer:
         """The next picture with its arrival. TimeoutError; LegEnded."""
         frame = await self._next("video", timeout_s)
         assert isinstance(frame, av.VideoFrame)
-        arrived = compat.arrival_of(frame)
-        return RawFrame(planes_of(frame), frame.time or 0.0, time.monotonic() if arrived is None else arrived)
+        stamp = compat.stamp_of(frame)
+        if stamp is None:
+            stamp = compat.Stamp(time.monotonic(), whole=False)
+        return RawFrame(planes_of(frame), frame.time or 0.0, stamp.arrived, stamp.whole)
 
     async def next_relayed(self, timeout_s: float) -> av.VideoFrame:
         """The next picture as it is, to be relayed. TimeoutError; LegEnded."""

@@ -168,12 +168,12 @@ class VideoChain:
             self._last = None
             self._protection.restart("starting")
             self._settled = (size, mode)
-        distrusted = self._distrusted
-        if distrusted is not self._heeded:
+        distrusted, before = self._distrusted, self._heeded
+        if distrusted is not before or not raw.whole:
             self._heeded = distrusted
             self._mask.clear()
             self._cadence.restart()
-            raise distrusted
+            raise distrusted if distrusted is not before else Doubt("packets lost")
         return size
 
     def _find_faces(self, raw: RawFrame, size: tuple[int, int]) -> tuple[Face, ...]:

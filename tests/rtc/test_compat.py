@@ -12,6 +12,8 @@ from importlib.metadata import version
 import av
 import numpy as np
 import pytest
+from aiortc.codecs import depayload
+from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder, VpxPayloadDescriptor
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
@@ -19,6 +21,12 @@ from aiortc.rtp import RtpPacket
 
 from guardian.rtc import compat
 
+H264 = RTCRtpCodecParameters(
+    mimeType="video/H264",
+    clockRate=90000,
+    payloadType=99,
+    parameters={"packetization-mode": "1", "profile-level-id": "42e01f", "level-asymmetry-allowed": "1"},
+)
 VP8 = RTCRtpCodecParameters(mimeType="video/VP8", clockRate=90000, payloadType=97)
 
 
@@ -110,31 +118,103 @@ def compat_time_base():
     return VIDEO_TIME_BASE
 
 
+class Decoding:
+    """Runs aiortc's decoder thread over frames, in this thread."""
+
+    def __init__(self):
+        self.items = []
+        self.error = threading.Event()
+
+    def is_closed(self):
+        return False
+
+    def call_soon_threadsafe(self, call, item):
+        call(item)
+
+    def put_nowait(self, item):
+        self.items.append(item)
+
+    def run(self, codec, *frames):
+        """The stamps of the pictures that came out."""
+        tasks = queue.Queue()
+        for task in (*((codec, frame) for frame in frames), None):
+            tasks.put(task)
+        compat.decoder_worker(self, tasks, self, self.error)
+        assert self.items.pop() is None
+        return [compat.stamp_of(picture) for picture in self.items]
+
+
+def stamped(data, timestamp, arrived=0.0, after_loss=False):
+    frame = compat.StampedFrame(data, timestamp, arrived)
+    frame.after_loss = after_loss
+    return frame
+
+
 def test_the_arrival_rides_on_the_decoded_picture_and_damage_is_reported():
     data, timestamp = encoded_picture()
+    decoding = Decoding()
+    stamps = decoding.run(
+        VP8,
+        stamped(data, timestamp, 12.5),
+        stamped(b"\xff\xff\xff\xff\xff", timestamp + 3000, 13.0),
+    )
+    assert stamps[0] == compat.Stamp(12.5, whole=True)
+    assert decoding.error.is_set(), "a key frame is asked for"
 
-    class Loop:
-        def is_closed(self):
-            return False
 
-        def call_soon_threadsafe(self, call, item):
-            call(item)
+def encoded_film(encoder, codec, frames, keys):
+    """Encoded frames of a moving picture, without packets."""
+    found = []
+    for i in range(frames):
+        picture = np.full((96 * 3 // 2, 128), 90, np.uint8)
+        picture[20:60, 3 * i : 3 * i + 30] = 200
+        frame = av.VideoFrame.from_ndarray(picture, "yuv420p")
+        frame.pts, frame.time_base = i * 3000, compat_time_base()
+        payloads, timestamp = encoder.encode(frame, i in keys)
+        found.append((b"".join(depayload(codec, p) for p in payloads), timestamp))
+    return found
 
-    class Out:
-        def __init__(self):
-            self.items = []
 
-        def put_nowait(self, item):
-            self.items.append(item)
+@pytest.mark.parametrize(("codec", "encoder"), [(VP8, Vp8Encoder), (H264, H264Encoder)])
+def test_after_a_loss_pictures_are_not_whole_until_the_next_key_frame(codec, encoder):
+    film = encoded_film(encoder(), codec, 9, keys={0, 6})
+    assert [compat.is_key_frame(codec.name, data) for data, _ in film] == [i in {0, 6} for i in range(9)]
+    frames = [stamped(data, t, float(i), after_loss=i == 4) for i, (data, t) in enumerate(film) if i != 3]
+    decoding = Decoding()
+    whole = {stamp.arrived: stamp.whole for stamp in decoding.run(codec, *frames)}
+    assert [whole[i] for i in (0, 1, 2)] == [True] * 3
+    assert not whole.get(4.0, False)
+    assert not whole.get(5.0, False)
+    assert [whole[i] for i in (6, 7, 8)] == [True] * 3
+    assert decoding.error.is_set(), "a key frame is asked for"
 
-    tasks, out, error = queue.Queue(), Out(), threading.Event()
-    tasks.put((VP8, compat.StampedFrame(data, timestamp, 12.5)))
-    tasks.put((VP8, compat.StampedFrame(b"\xff\xff\xff\xff\xff", timestamp + 3000, 13.0)))
-    tasks.put(None)
-    compat.decoder_worker(Loop(), tasks, out, error)
-    picture, end = out.items[0], out.items[-1]
-    assert compat.arrival_of(picture) == 12.5
-    assert end is None
+
+def test_a_stream_that_does_not_begin_with_a_key_frame_is_not_whole():
+    film = encoded_film(Vp8Encoder(), VP8, 4, keys={0})
+    decoding = Decoding()
+    stamps = decoding.run(VP8, *(stamped(data, t) for data, t in film[1:]))
+    assert not any(stamp.whole for stamp in stamps)
+    assert decoding.error.is_set()
+
+
+def test_the_first_frame_after_packets_were_given_up_is_marked():
+    buffer = compat.MarkerJitterBuffer(capacity=16, is_video=True)
+    assert not buffer.add(packet(1, 1000, marker=1))[1].after_loss
+    marks = []
+    for i in range(3, 30):
+        frame = buffer.add(packet(i, 1000 * i, marker=1))[1]
+        if frame is not None:
+            marks += [one.after_loss for one in compat._frames_in_order(frame)]
+    assert marks[0]
+    assert not any(marks[1:])
+
+
+def test_a_jump_of_the_sequence_is_a_loss():
+    buffer = compat.MarkerJitterBuffer(capacity=16, is_video=True)
+    buffer.add(packet(5000, 1000, marker=1))
+    lost, frame = buffer.add(packet(3000, 2000, marker=1))
+    assert lost
+    assert frame.after_loss
 
 
 def test_the_encoder_tells_the_ticket():

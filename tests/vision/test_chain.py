@@ -1,6 +1,7 @@
 """Whatever the finders do, nothing raw leaves the chain but what the mode shows."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -196,6 +197,22 @@ def test_lost_trust_stops_the_picture_at_once():
     chain.distrust("packets lost")
     safe, notes = play(chain, clock, 1, start=6)[0]
     assert (safe.showing, notes.state, notes.reason) == (Showing.HELD, State.DEGRADED, "packets lost")
+
+
+def test_a_damaged_picture_is_not_shown_until_there_are_whole_ones_again():
+    chain, clock, _ = make([faces()], [everywhere_person])
+    play(chain, clock, 6)
+    shown = []
+    for i in range(6, 30):
+        clock.now = 100 + i / 30
+        whole = i >= 20
+        frame = replace(raw(canary(seed=i), i / 30, clock.now), whole=whole)
+        safe, notes = chain.protect(frame)
+        shown.append(safe.showing)
+        assert whole or notes.reason == "packets lost"
+    assert Showing.COVERED not in shown[:17]
+    assert set(shown[8:17]) == {Showing.CURTAIN}
+    assert set(shown[18:]) == {Showing.COVERED}
 
 
 def test_a_late_picture_is_not_sent():
