@@ -39,11 +39,7 @@ class Desk:
 
     def keep(self, spec: CallSpec, event: CallEvent) -> Future[Kept]:
         """As `publish`; the future is done when the event is on the disk."""
-        event_id = ulid()
-
-        def seal(sequence: int) -> tuple[str, bytes]:
-            return event_id, self._envelope.seal(spec, event, sequence, event_id)
-
+        seal = self._envelope.sealer(spec, event, ulid())
         try:
             future = self._writer.submit(Entry(event.call_id, time.time(), seal))
         except Unavailable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -51,27 +51,54 @@ class _Counts:
         return self.seen[key]
 
 
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """Which hits count together, how many there were, and how often this violation was told."""
+
+    key: str
+    hits: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """An event and its place."""
+
+    spec: CallSpec
+    event: CallEvent
+    event_id: str
+    sequence: int
+
+
 class Envelope:
-    """Builds events for one server; used from one thread."""
+    """Builds events for one server. `sealer` belongs to one thread, what it gives to any."""
 
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
         self._revisions = _Counts()
         self._hits = _Counts()
 
-    def seal(self, spec: CallSpec, event: CallEvent, sequence: int, event_id: str) -> bytes:
-        """The event as structured CloudEvents JSON in UTF-8. sequence counts from 1 within the call."""
+    def sealer(self, spec: CallSpec, event: CallEvent, event_id: str) -> Callable[[int], tuple[str, bytes]]:
+        """What makes (event id, body) once the sequence within the call is known, from 1 on.
+
+        The body is structured CloudEvents JSON in UTF-8. It may be made again, when the disk refused it.
+        """
+        count = self._count(spec, event)
+        return lambda sequence: (event_id, self._seal(_Event(spec, event, event_id, sequence), count))
+
+    def _seal(self, item: _Event, count: _Count) -> bytes:
+        spec, event = item.spec, item.event
         now = datetime.now(UTC)
         text, number = _SEVERITY.get(event.type, ("INFO", 9))
         attributes: dict[str, Any] = {
             "specversion": "1.0",
-            "id": event_id,
+            "id": item.event_id,
             "source": f"/guardian/{self._issuer.region}/calls/{spec.call_id}",
             "type": f"{self._issuer.type_prefix}.{event.type.value}.v1",
             "subject": self._subject(spec, event),
             "time": datetime.fromisoformat(event.at),
             "datacontenttype": "application/json",
-            "sequence": f"{sequence:012d}",
+            "sequence": f"{item.sequence:012d}",
             "partitionkey": spec.call_id,
             "correlationid": spec.call_id,
             "severitytext": text,
@@ -80,18 +107,18 @@ class Envelope:
             "dataclassification": "confidential",
             "dataregulation": "PIPL,GDPR",
         }
-        data = self._data(spec, event, now)
+        data = self._data(spec, event, count, now)
         return JSONFormat().write(CloudEvent(attributes, data))
 
     def _subject(self, spec: CallSpec, event: CallEvent) -> str:
         role = _role(event)
         return f"call/{spec.call_id}" if role is None else f"{role.value}/{spec.participants.get(role, '')}"
 
-    def _data(self, spec: CallSpec, event: CallEvent, now: datetime) -> dict[str, Any]:
+    def _data(self, spec: CallSpec, event: CallEvent, count: _Count, now: datetime) -> dict[str, Any]:
         call = self._call(spec, event)
         worker = {"version": self._issuer.version, "instance": self._issuer.instance}
         if "violation" in event.data:
-            return {**self._violation(spec, event, now), "call": call, "worker": worker}
+            return {**self._violation(spec, event, count, now), "call": call, "worker": worker}
         body = masked_values({key: value for key, value in event.data.items()})
         return {**body, "call": call, "worker": worker}
 
@@ -109,14 +136,21 @@ class Envelope:
             "offset_ms": round(event.media_t * 1000),
         }
 
-    def _violation(self, spec: CallSpec, event: CallEvent, now: datetime) -> dict[str, Any]:
+    def _count(self, spec: CallSpec, event: CallEvent) -> _Count:
+        """How often this was told before: counted when the event comes, however often it is sealed."""
+        change = event.data.get("violation")
+        if change is None:
+            return _Count("", 0, 0)
+        window = int(float(change["t_start"]) // _WINDOW_S)
+        key = f"{spec.call_id}:{change['speaker']}:{change['category']}:w{window}"
+        first = event.type is CallEventType.VIOLATION_DETECTED
+        hits = self._hits.add(key) if first else self._hits.seen.get(key, 1)
+        return _Count(key, hits, self._revisions.add(f"{spec.call_id}:{change['id']}"))
+
+    def _violation(self, spec: CallSpec, event: CallEvent, count: _Count, now: datetime) -> dict[str, Any]:
         change: Mapping[str, Any] = event.data["violation"]
         role = Role(change["speaker"])
         subcategory = str(change["category"])
-        window = int(float(change["t_start"]) // _WINDOW_S)
-        key = f"{spec.call_id}:{role.value}:{subcategory}:w{window}"
-        first = event.type is CallEventType.VIOLATION_DETECTED
-        hits = self._hits.add(key) if first else self._hits.seen.get(key, 1)
         span = {"start_ms": round(change["t_start"] * 1000), "end_ms": round(change["t_end"] * 1000)}
         heard = masked(str(change["heard"]))
         level = Level(change["level"])
@@ -124,11 +158,11 @@ class Envelope:
         latency["detect_to_emit_ms"] = _to_emit_ms(event, change, now)
         return {
             "violation_id": str(change["id"]),
-            "revision": self._revisions.add(f"{spec.call_id}:{change['id']}"),
+            "revision": count.revision,
             "supersedes": None,
             "status": str(change["status"]),
-            "dedup_key": key,
-            "hit_count": hits,
+            "dedup_key": count.key,
+            "hit_count": count.hits,
             "actor": {
                 "role": role.value,
                 "participant_id": spec.participants.get(role),

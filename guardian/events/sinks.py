@@ -50,9 +50,14 @@ class FileSink:
             torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
             line = (b"\n" if torn else b"") + body + b"\n"
             written = 0
-            while written < len(line):
-                written += os.write(handle, line[written:])
-            os.fsync(handle)
+            try:
+                while written < len(line):
+                    written += os.write(handle, line[written:])
+                os.fsync(handle)
+            except OSError:
+                # Half a line on a full disk would stay in the file for ever.
+                os.ftruncate(handle, size)
+                raise
         finally:
             os.close(handle)
 

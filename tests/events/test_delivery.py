@@ -1,6 +1,7 @@
 import asyncio
 import base64
 import json
+import resource
 from contextlib import asynccontextmanager
 
 import pytest
@@ -181,3 +182,22 @@ def test_the_file_has_one_line_per_event_also_after_a_torn_one(tmp_path):
     asyncio.run(main())
     lines = path.read_bytes().decode().splitlines()
     assert [json.loads(line) for line in lines[1:]] == [{"a": "微信"}, {"b": 2}]
+
+
+def test_a_full_disk_leaves_no_half_line_in_the_file(tmp_path):
+    path = tmp_path / "events.jsonl"
+    sink = FileSink(path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    async def main():
+        await sink.deliver("a", b'{"a": 1}')
+        resource.setrlimit(resource.RLIMIT_FSIZE, (15, before[1]))
+        try:
+            with pytest.raises(DeliveryFailed):
+                await sink.deliver("b", b'{"b": 2}')
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        await sink.deliver("b", b'{"b": 2}')
+
+    asyncio.run(main())
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [{"a": 1}, {"b": 2}]

@@ -58,11 +58,17 @@ def violation(status=Status.DETECTED, heard="加个薇信 13812345678", t_start=
 
 
 def sealed(envelope, event, sequence=7):
-    return json.loads(envelope.seal(SPEC, event, sequence, "01J9ZK3M8Q6T4V7X2B5N0C1D2E"))
+    return json.loads(body_of(envelope, event, sequence))
+
+
+def body_of(envelope, event, sequence=7):
+    event_id, body = envelope.sealer(SPEC, event, "01J9ZK3M8Q6T4V7X2B5N0C1D2E")(sequence)
+    assert event_id == "01J9ZK3M8Q6T4V7X2B5N0C1D2E"
+    return body
 
 
 def test_a_violation_is_a_cloudevent_with_its_facts(envelope):
-    body = envelope.seal(SPEC, violation(), 7, ulid())
+    body = body_of(envelope, violation())
     JSONFormat().read(None, body)
     event = sealed(envelope, violation())
     assert event["type"] == "com.example.guardian.violation.detected.v1"
@@ -88,7 +94,7 @@ def test_a_violation_is_a_cloudevent_with_its_facts(envelope):
 
 
 def test_numbers_that_reach_a_person_are_masked(envelope):
-    body = envelope.seal(SPEC, violation(), 1, ulid()).decode()
+    body = body_of(envelope, violation()).decode()
     assert MASK in body
     assert "13812345678" not in body
     words = json.loads(body)["data"]["transcript"]["words"]
@@ -104,6 +110,13 @@ def test_later_changes_are_revisions_of_the_same_violation(envelope):
     assert [event["data"]["revision"] for event in events] == [1, 2, 3]
     assert {event["data"]["hit_count"] for event in events} == {1}
     assert [event["type"].split(".")[-2] for event in events] == ["detected", "updated", "retracted"]
+
+
+def test_an_event_the_disk_refused_at_first_counts_once(envelope):
+    seal = envelope.sealer(SPEC, violation(), ulid())
+    bodies = [json.loads(seal(sequence)[1])["data"] for sequence in (1, 1, 2)]
+    assert [(body["revision"], body["hit_count"]) for body in bodies] == [(1, 1)] * 3
+    assert sealed(envelope, violation(t_start=211.0))["data"]["hit_count"] == 2
 
 
 def test_more_hits_in_one_minute_are_counted_together(envelope):
