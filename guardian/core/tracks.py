@@ -14,7 +14,8 @@ from guardian.core.notes import Face
 
 REVISIT_FRAMES = 20
 """Pictures a finder may take until it has looked everywhere; a face is held at least this long."""
-MAX_TRACKS = 64
+MAX_TRACKS = 300
+"""Faces that can be followed; a picture with more is not trusted, for none may be forgotten."""
 GROWTH = 0.4
 """Share by which a face's box has grown when it has been held for the whole hold time."""
 SHRINK = 0.15
@@ -22,6 +23,10 @@ SHRINK = 0.15
 SPEED_MEMORY = 0.6
 COAST_S = 0.25
 """How long a lost face is believed to keep its speed."""
+
+
+class Crowd(Exception):
+    """More faces than can be followed."""
 
 
 @dataclass(slots=True)
@@ -62,47 +67,50 @@ class FaceTracks:
         """hold_s: seconds a face stays covered after it was last seen."""
         self._hold_s = hold_s
         self._tracks: list[_Track] = []
+        self._t = 0.0
 
     def clear(self) -> None:
         """Forgets everything, for a new picture size."""
         self._tracks.clear()
 
     def update(self, seen: tuple[Face, ...], t: float) -> tuple[Face, ...]:
-        """Takes what was found at media time t (seconds); returns every face to cover."""
-        free = list(self._tracks)
+        """Takes what was found at media time t (seconds); returns every face to cover.
+
+        Crowd when they are too many: nothing is known then, and the picture must not be shown.
+        """
+        self._move_to(t)
+        free = [(track, track.guess(t, self._hold_s)) for track in self._tracks]
         for face in sorted(seen, key=lambda found: -found.score):
-            track = self._nearest(face.box, free, t)
-            if track is None:
+            nearest = _nearest(face.box, free)
+            if nearest is None:
                 self._tracks.append(_Track(face.box, face.score, t))
             else:
-                free.remove(track)
+                track, _ = free.pop(nearest)
                 track.hit(face, t)
-        for track in free:
+        for track, _ in free:
             track.misses += 1
-        return self._faces(t)
+        faces = self._faces(t)
+        if len(faces) > MAX_TRACKS:
+            self._tracks.clear()
+            raise Crowd
+        return faces
 
     def coast(self, t: float) -> tuple[Face, ...]:
         """As `update`, for a frame in which the finder gave no answer: nothing is dropped."""
+        self._move_to(t)
         for track in self._tracks:
             track.misses = min(track.misses + 1, REVISIT_FRAMES - 1)
         return self._faces(t)
 
-    def _nearest(self, box: Box, free: list[_Track], t: float) -> _Track | None:
-        best, best_score = None, 0.0
-        for track in free:
-            guess = track.guess(t, self._hold_s)
-            reach = max(guess.w, guess.h, box.w, box.h)
-            distance = hypot(_mid_x(guess) - _mid_x(box), _mid_y(guess) - _mid_y(box)) / max(reach, 1e-6)
-            score = guess.iou(box) + max(0.0, 0.6 - distance)
-            if score > best_score and 0.25 < (box.w + 1) / (guess.w + 1) < 4:
-                best, best_score = track, score
-        return best if best_score > 0.05 else None
+    def _move_to(self, t: float) -> None:
+        """Another camera or a restarted sender begins its time anew: faces go on ageing from there."""
+        if t < self._t:
+            for track in self._tracks:
+                track.seen_t += t - self._t
+        self._t = t
 
     def _faces(self, t: float) -> tuple[Face, ...]:
         self._tracks = [track for track in self._tracks if not self._over(track, t)]
-        if len(self._tracks) > MAX_TRACKS:
-            self._tracks.sort(key=lambda track: (track.misses, -track.box.area))
-            del self._tracks[MAX_TRACKS:]
         return tuple(
             Face(track.guess(t, self._hold_s) if track.misses else track.box, track.score, track.misses > 0)
             for track in self._tracks
@@ -110,6 +118,21 @@ class FaceTracks:
 
     def _over(self, track: _Track, t: float) -> bool:
         return track.misses >= REVISIT_FRAMES and t - track.seen_t > self._hold_s
+
+
+def _nearest(box: Box, free: list[tuple[_Track, Box]]) -> int | None:
+    """Which of the tracks, each with where it is guessed to be, a found box belongs to."""
+    best, best_score = None, 0.05
+    x, y = _mid_x(box), _mid_y(box)
+    for i, (_, guess) in enumerate(free):
+        reach = max(guess.w, guess.h, box.w, box.h, 1e-6)
+        dx, dy = _mid_x(guess) - x, _mid_y(guess) - y
+        if abs(dx) > reach or abs(dy) > reach:
+            continue
+        score = guess.iou(box) + max(0.0, 0.6 - hypot(dx, dy) / reach)
+        if score > best_score and 0.25 < (box.w + 1) / (guess.w + 1) < 4:
+            best, best_score = i, score
+    return best
 
 
 def _mid_x(box: Box) -> float:

@@ -1,11 +1,12 @@
 """A face once seen stays covered, and its cover goes where the face goes."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian.core.geometry import Box
 from guardian.core.notes import Face
-from guardian.core.tracks import MAX_TRACKS, REVISIT_FRAMES, FaceTracks
+from guardian.core.tracks import MAX_TRACKS, REVISIT_FRAMES, Crowd, FaceTracks
 
 FPS = 30
 
@@ -21,6 +22,31 @@ def covers(box, inner):
         and box.x + box.w >= inner.x + inner.w
         and box.y + box.h >= inner.y + inner.h
     )
+
+
+def crowd(n):
+    return tuple(face(x=30.0 * (i % 20), y=30.0 * (i // 20), w=12.0, h=14.0) for i in range(n))
+
+
+def test_in_a_crowd_nobody_is_forgotten():
+    tracks = FaceTracks(0.7)
+    for i in range(4):
+        assert len(tracks.update(crowd(MAX_TRACKS), i / FPS)) == MAX_TRACKS
+    assert len(tracks.update((), 5 / FPS)) == MAX_TRACKS
+
+
+def test_more_faces_than_can_be_followed_are_no_answer():
+    tracks = FaceTracks(0.7)
+    with pytest.raises(Crowd):
+        tracks.update(crowd(MAX_TRACKS + 1), 0.0)
+
+
+def test_a_cover_does_not_stay_for_ever_when_time_begins_anew():
+    tracks = FaceTracks(0.7)
+    tracks.update((face(),), 1000.0)
+    shown = [bool(tracks.update((), i / FPS)) for i in range(60)]
+    assert all(shown[: int(0.6 * FPS)])
+    assert not any(shown[int(0.8 * FPS) + 1 :])
 
 
 def test_a_face_is_there_from_its_first_hit():

@@ -114,6 +114,17 @@ def test_a_face_shows_in_no_mode(mode):
 
 
 @pytest.mark.parametrize("mode", [Mode.PRODUCT, Mode.INSTALL, Mode.PRIVATE])
+def test_a_hundred_and_fifty_faces_are_all_covered():
+    crowd = [Box(10 + 40 * (i % 15), 10 + 45 * (i // 15), 20, 24) for i in range(150)]
+    chain, clock, _ = make([faces(*crowd)], [nobody], Mode.INSTALL)
+    planes = canary((640, 480))
+    safe, notes = play(chain, clock, 5, planes)[-1]
+    assert (safe.showing, len(notes.faces)) == (Showing.COVERED, 150)
+    leaks = raw_blocks(planes, safe.planes)
+    assert leaks.any()
+    assert not any(leaks[inside(cover_box(box))].any() for box in crowd)
+
+
 def test_people_are_hidden_where_they_are_not_the_subject(mode):
     chain, clock, _ = make([faces()], [everywhere_person], mode)
     planes = canary()
