@@ -86,12 +86,14 @@ class VoiceWay:
                 piece = await self._queue.get(_PAUSE_S)
             except TimeoutError:
                 # The sender sends nothing while it is quiet, so a pause settles what is open.
-                if self._open and not await self._judge(ears.finish):
+                if self._open and self.allowed and not await self._judge(ears.finish):
                     return
                 self._open = False
                 continue
             except Closed:
                 return
+            if not self.allowed:
+                continue  # It was said before the consent was withdrawn, and waited.
             self._open = True
             if not await self._judge(partial(_hear, ears, piece)):
                 return
@@ -107,6 +109,8 @@ class VoiceWay:
                 await self._deaf("the recogniser does not answer")
                 return False
             return True
+        if not self.allowed:
+            return True  # The consent was withdrawn meanwhile.
         self.account.heard_s += notes.heard_s
         if notes.changes or notes.lapses:
             self._hearing.heard(self.role, notes)
