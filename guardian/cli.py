@@ -6,7 +6,9 @@ Exit codes: 0 the work was done, 1 it failed, 2 wrong usage.
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -64,13 +66,35 @@ def main() -> None:
     # One thread per model and lane: parallelism is one thread per stream, not per operator.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # One that is ignored (nohup) stays ignored.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _leave)
     try:
         app()
     except GuardianError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"guardian: {error}", markup=False)
+        _say(str(error))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except ImportError as error:
+        # A native module that is interrupted while it loads says so only in the cause.
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            sys.exit(130)
+        raise
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        _say(f"The system refused something{where}: {(error.strerror or str(error)).lower()}.")
+        sys.exit(1)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """Ends the program in good order, so that no half file and no process of its own stays behind."""
+    sys.exit(128 + number)
+
+
+def _say(sentence: str) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"guardian: {sentence}", markup=False)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,8 @@ def versions() -> dict[str, str]:
 def write(path: Path, results: Sequence[Mapping[str, Any]]) -> None:
     """Writes the results whole or not at all. MediaError."""
     body = {"machine": machine(), "versions": versions(), "results": list(results)}
+    if path.exists() and not path.is_file():
+        raise MediaError(f"{path} is not a file; name a file to write.")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         temporary.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")

@@ -34,8 +34,10 @@ NEEDED = {
 USEFUL = {
     "sherpa_onnx": "Mandarin is not heard",
     "mediapipe": "benchmarks lack a peer",
-    "skimage": "the demo lacks its sample portrait (extra `demo`)",
+    "skimage": "the demo lacks its sample portrait",
 }
+EXTRAS = {"skimage": "'guardian-sidecar[demo]'"}
+"""Modules that only an extra brings."""
 CODECS = (("libvpx", "vp8"), ("libx264", "h264"), ("libopus", "opus"))
 """FFmpeg's encoder and decoder names of what a call is made of."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "firefox")
@@ -61,7 +63,9 @@ class Check:
 
 def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    port: Annotated[int | None, typer.Option(help="Port that should be free; default: the set one.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port that should be free; default: the set one.")
+    ] = None,
 ) -> None:
     """Say what works on this machine and what to do; exit 1 only if calls cannot be protected."""
     checks = []
@@ -139,7 +143,8 @@ def _engine(module: str, verdict: Verdict, loss: str) -> Check:
     if done.returncode < 0:
         advice = f"Without it {loss}; this processor may lack what the package was built for."
         return Check(name, verdict, f"dies of signal {-done.returncode}", advice)
-    return Check(name, verdict, "does not load", f"Without it {loss}; install guardian-sidecar again.")
+    package = EXTRAS.get(module, "--force-reinstall guardian-sidecar")
+    return Check(name, verdict, "does not load", f"Without it {loss}; run `pip install {package}`.")
 
 
 def _codecs() -> Iterator[Check]:
@@ -196,8 +201,9 @@ def _port(wanted: int | None) -> Check:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError):
-            advice = f"Another program uses it: stop that, or run `guardian serve --port {port + 1}`."
+        except OSError:
+            other = port + 1 if port < 65535 else port - 1
+            advice = f"Another program uses it: stop that, or run `guardian serve --port {other}`."
             return Check("port", Verdict.WARN, f"{port} is taken", advice)
     return Check("port", Verdict.OK, f"{port} is free")
 

@@ -61,7 +61,8 @@ class _Outputs:
     trace: Path | None
 
     def temporary(self, path: Path) -> Path:
-        return path.with_name(f".{path.name}.{os.getpid()}.part")
+        # Beside the file a link leads to, so that the link stays one; short where the name is at its limit.
+        return path.resolve().with_name(f".guardian-{os.getpid()}-{self.all().index(path)}.part")
 
     def all(self) -> list[Path]:
         return [path for path in (self.target, self.report, self.trace) if path is not None]
@@ -69,7 +70,7 @@ class _Outputs:
     def keep(self) -> None:
         for path in self.all():
             try:
-                self.temporary(path).replace(path)
+                self.temporary(path).replace(path.resolve())
             except OSError as error:
                 raise MediaError(f"{path} cannot be written ({_why(error)}).") from error
 
@@ -164,13 +165,15 @@ def _progress() -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
 
 
@@ -218,6 +221,8 @@ def _check_paths(source: Path, targets: list[Path]) -> None:
         taken.add(path.resolve())
         if path.is_dir():
             raise MediaError(f"{path} is a folder; name a file to write.")
+        if path.exists() and not path.is_file():
+            raise MediaError(f"{path} is a device or a pipe; name a file to write.")
         if not path.parent.is_dir():
             raise MediaError(f"{path.parent} is not a folder; make it first.")
         if not os.access(path.parent, os.W_OK):

@@ -44,12 +44,15 @@ def try_lines(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
     """Judge each line of standard input by itself."""
+    from guardian.core.errors import MediaError
     from guardian.ears import LANGUAGES, rules_for
     from guardian.speech.judging import judged
 
     if language not in (*LANGUAGES, "auto"):
         raise typer.BadParameter(f"{language} is not one of {', '.join(LANGUAGES)}, auto.")
     rules = rules_for(str(folder) if folder is not None else "")
+    if sys.stdin is None:  # closed by whoever started this
+        raise MediaError("Standard input is closed; give the lines to judge there.")
     for raw in sys.stdin.buffer:
         answer = judged(raw.decode("utf-8", errors="replace").rstrip("\r\n"), rules, speaker)
         typer.echo(answer.as_json() if as_json else answer.as_line())

@@ -62,13 +62,13 @@ class FileSource:
         self.fps = self._rate()
 
     def _rate(self) -> float:
-        with av.open(str(self._path)) as container:
+        with av.open(str(self._path.absolute())) as container:
             rate = container.streams.video[0].average_rate or Fraction(FPS)
         return float(min(max(rate, Fraction(5)), Fraction(FPS)))
 
     def _decoded(self) -> Iterator[Planes]:
         try:
-            with av.open(str(self._path)) as container:
+            with av.open(str(self._path.absolute())) as container:
                 if not container.streams.video:
                     raise MediaError(f"{self._path} has no video; give a video file with --video.")
                 for frame in container.decode(video=0):

@@ -42,7 +42,7 @@ def read_sound(path: Path) -> I16:
     pieces: list[I16] = []
     resampler = AudioResampler(format="s16", layout="mono", rate=RATE)
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path.absolute())) as container:
             if not container.streams.audio:
                 raise MediaError(f"{path} has no sound; give a sound file with --audio.")
             for frame in [*container.decode(audio=0), None]:

@@ -38,7 +38,7 @@ class Recording:
     def add(self, frame: av.VideoFrame) -> None:
         """Encodes one picture."""
         if self._stream is None:
-            self._container = av.open(str(self._path), "w")
+            self._container = av.open(str(self._path.absolute()), "w")
             self._stream = self._container.add_stream(
                 "libx264", rate=30, options={"preset": "ultrafast", "crf": "23"}
             )

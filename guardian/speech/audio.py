@@ -70,7 +70,8 @@ def _opened(path: Path) -> av.container.InputContainer:
     if path.is_dir():
         raise MediaError(f"{path} is a folder; name the sound files in it.")
     try:
-        container = av.open(str(path))
+        # Absolute: FFmpeg takes a name with a colon for an address.
+        container = av.open(str(path.absolute()))
     except (av.FFmpegError, OSError, ValueError):
         raise MediaError(f"{path} is no media file that can be read; use wav, ogg, mp3 or mp4.") from None
     if not container.streams.audio:

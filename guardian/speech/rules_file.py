@@ -90,6 +90,8 @@ def _parsed(file: Path) -> Any:
         line = f" line {mark.line + 1}" if mark is not None else ""
         problem = getattr(error, "problem", None) or "it is no YAML"
         raise ConfigError(f"{file.name}{line} is not valid YAML ({problem}); correct it.") from None
+    except RecursionError:
+        raise ConfigError(f"{file.name} is nested too deeply; correct it.") from None
 
 
 def _mapping(value: Any, file: Path, what: str) -> Mapping[str, Any]:

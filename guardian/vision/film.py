@@ -62,13 +62,16 @@ class FilmReader:
         if not path.exists():
             raise MediaError(f"{path} does not exist; name a video file.")
         try:
-            self._container = av.open(str(path))
+            # Absolute: FFmpeg takes a name with a colon for an address.
+            self._container = av.open(str(path.absolute()))
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise MediaError(f"{path} cannot be read as a video ({_why(error)}).") from error
+            raise MediaError(
+                f"{path} cannot be read as a video ({_why(error)}); use one that plays."
+            ) from error
         streams = [s for s in self._container.streams.video if not _is_cover_art(s)]
         if not streams:
             self._container.close()
-            raise MediaError(f"{path} has no video in it.")
+            raise MediaError(f"{path} has no video in it; name a video file.")
         self._stream: VideoStream = streams[0]
         self._stream.thread_count = 1
         # Only here does the header count pictures; AVI, for one, counts ticks.
@@ -144,7 +147,9 @@ class FilmWriter:
         w, h = shape.size
         self._odd = bool(w % 2 or h % 2)
         try:
-            self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
+            self._container = av.open(
+                str(path.absolute()), "w", format="mp4", options={"movflags": "+faststart"}
+            )
             stream = self._container.add_stream("libx264", rate=shape.rate)
             assert isinstance(stream, VideoStream)
             stream.width, stream.height = w, h

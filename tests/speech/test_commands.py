@@ -113,3 +113,14 @@ def test_wrong_usage_is_exit_two(here, silence):
         ["rules", "test", "--speaker", "nobody"],
     ):
         assert here(*arguments)[0] == 2
+
+
+def test_a_name_with_a_colon_is_a_file(silence, monkeypatch):
+    monkeypatch.chdir(silence.parent)
+    silence.rename("call:1.wav")
+    assert rows(guardian("listen", "call:1.wav", "--json"))[-1]["kind"] == "coverage"
+
+
+def test_rules_nested_without_end_are_one_sentence(here, tmp_path):
+    (tmp_path / "deep.yaml").write_text("[" * 20_000)
+    assert here("rules", "check", tmp_path) == (1, "guardian: deep.yaml is nested too deeply; correct it.\n")

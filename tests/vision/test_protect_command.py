@@ -1,6 +1,7 @@
 """`guardian protect` on small clips made on the spot."""
 
 import json
+import os
 from fractions import Fraction
 
 import av
@@ -233,3 +234,22 @@ def test_an_output_that_cannot_be_written_is_one_sentence(tmp_path):
 def test_a_wrong_mode_is_wrong_usage(tmp_path):
     result = RUNNER.invoke(app, ["protect", "a.mp4", "b.mp4", "--mode", "naked"])
     assert result.exit_code == 2
+
+
+def test_an_output_that_is_no_file_stays_what_it_is(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert "is a device or a pipe" in run(film(tmp_path / "a.mp4", 3), tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "link.mp4").symlink_to("real.mp4")
+    assert run(tmp_path / "a.mp4", tmp_path / "link.mp4") is None
+    assert (tmp_path / "link.mp4").is_symlink()
+    assert len(look(tmp_path / "real.mp4")[2]) == 3
+
+
+def test_any_file_name_will_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    film(tmp_path / "rec:12:30.mp4", 3)
+    longest = "长" * 83 + ".mp4"
+    assert run("rec:12:30.mp4", "out:1.mp4", "--report", longest) is None
+    assert len(look(tmp_path / "out:1.mp4")[2]) == 3
+    assert (tmp_path / longest).is_file()
