@@ -62,9 +62,9 @@ class Desk:
         return self._writer.waiting
 
     @property
-    def crowded(self) -> bool:
-        """True when the disk does not keep up."""
-        return self._writer.crowded
+    def late(self) -> bool:
+        """True when the disk does not keep up, or takes nothing."""
+        return self._writer.crowded or self._writer.stalled
 
     def close(self, timeout_s: float) -> None:
         """Writes what waits."""

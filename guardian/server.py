@@ -228,7 +228,7 @@ class _Server:
     def _ready(self) -> str | None:
         if self.stopping:
             return "Guardian is stopping."
-        return "The event store does not keep up." if self.desk.crowded else None
+        return "The event store does not keep up." if self.desk.late else None
 
     def _url(self) -> str:
         host, port = self.listener.getsockname()[:2]

@@ -14,6 +14,7 @@ from guardian.events.delivery import DeliveryFailed, wait_before
 
 _SIDE_BY_SIDE = 8
 _LOOK_S = 30.0
+_DISK_S = 1.0
 
 
 class Delivery(Protocol):
@@ -85,14 +86,14 @@ class Pump:
 
     async def _free(self, sink: Sink, busy: set[str]) -> list[Delivery]:
         """Heads of calls that are due and not under way, as many as there are hands."""
+        # One that ends while the store is read may still look due.
+        before = frozenset(busy)
         due = await asyncio.to_thread(self._outbox.due, sink.name, time.time(), 2 * _SIDE_BY_SIDE)
-        return [d for d in due if d.event_id not in busy][: _SIDE_BY_SIDE - len(busy)]
+        return [d for d in due if d.event_id not in before][: _SIDE_BY_SIDE - len(busy)]
 
     async def _one(self, sink: Sink, delivery: Delivery, busy: set[str]) -> None:
         try:
             await self._try(sink, delivery)
-        except Unavailable:
-            self._told(sink.name, "failed")
         finally:
             busy.discard(delivery.event_id)
             self._wakes[sink.name].set()
@@ -112,15 +113,25 @@ class Pump:
         except Exception as error:  # noqa: BLE001  # one sink's fault must not end the others
             await self._failed(sink, delivery, DeliveryFailed(f"{sink.name}: {type(error).__name__}"))
         else:
-            await asyncio.to_thread(self._outbox.done, sink.name, delivery.event_id)
+            await self._mark(lambda: self._outbox.done(sink.name, delivery.event_id))
             self._told(sink.name, "delivered")
 
     async def _failed(self, sink: Sink, delivery: Delivery, failure: DeliveryFailed) -> None:
         wait = self._schedule(delivery.attempts + 1, failure)
         if wait is None:
-            await asyncio.to_thread(self._outbox.dead, sink.name, delivery.event_id, str(failure))
+            await self._mark(lambda: self._outbox.dead(sink.name, delivery.event_id, str(failure)))
             self._told(sink.name, "dead")
             return
         at = time.time() + wait
-        await asyncio.to_thread(self._outbox.again, sink.name, delivery.event_id, at, str(failure))
+        await self._mark(lambda: self._outbox.again(sink.name, delivery.event_id, at, str(failure)))
         self._told(sink.name, "failed")
+
+    async def _mark(self, write: Callable[[], None]) -> None:
+        """Writes down how a try went. A full disk is waited out: else the try would be made again."""
+        while True:
+            try:
+                await asyncio.to_thread(write)
+            except Unavailable:
+                await asyncio.sleep(_DISK_S)
+            else:
+                return

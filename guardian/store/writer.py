@@ -12,6 +12,7 @@ from guardian.core.errors import Unavailable
 from guardian.store.outbox import Entry, Kept, Outbox
 
 _RETRY_S = 0.5
+_STALLED_S = 3.0
 _BATCH = 64
 
 
@@ -27,6 +28,7 @@ class Writer:
         self._room = room
         self._queue: queue.Queue[tuple[Entry, Future[Kept]] | None] = queue.Queue(maxsize=room + 1)
         self._closing = threading.Event()
+        self._refused_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="outbox-writer", daemon=True)
         self._thread.start()
 
@@ -40,9 +42,17 @@ class Writer:
         """True when what can be spared should be spared."""
         return self._queue.qsize() > self._room // 2
 
+    @property
+    def stalled(self) -> bool:
+        """True when nothing can be kept for the time being."""
+        since = self._refused_since
+        return not self._thread.is_alive() or (since is not None and time.monotonic() - since > _STALLED_S)
+
     def submit(self, entry: Entry) -> Future[Kept]:
         """Takes an event; the future is done when it is on the disk. Unavailable when there is no room."""
         future: Future[Kept] = Future()
+        # Whoever stops waiting for it cannot take it back: the event is accepted.
+        future.set_running_or_notify_cancel()
         if self._closing.is_set() or self._queue.qsize() >= self._room:
             raise Unavailable("Events cannot be kept at the moment; free some space on the store's disk.")
         self._queue.put_nowait((entry, future))
@@ -75,6 +85,7 @@ class Writer:
             try:
                 kept = self._outbox.append([entry for entry, _ in items])
             except Unavailable as error:
+                self._refused_since = self._refused_since or time.monotonic()
                 if self._closing.is_set():
                     _fail(items, error)
                     return False
@@ -85,6 +96,7 @@ class Writer:
                     _fail(items, error)
                     return True
                 return all([self._write([item]) for item in items])
+            self._refused_since = None
             for (_, future), item in zip(items, kept, strict=True):
                 future.set_result(item)
             self._on_kept(kept)

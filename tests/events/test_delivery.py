@@ -2,11 +2,12 @@ import asyncio
 import base64
 import json
 import resource
+import threading
 from contextlib import asynccontextmanager
 
 import pytest
 
-from guardian.core.errors import ConfigError
+from guardian.core.errors import ConfigError, Unavailable
 from guardian.events.delivery import TOTAL_S, DeliveryFailed, wait_before
 from guardian.events.pump import Pump
 from guardian.events.sinks import FileSink, WebhookSink, WebhookTarget
@@ -103,6 +104,71 @@ def test_delivery_goes_on_after_a_restart(tmp_path):
     second = asyncio.run(deliver([], "delivered", 2))
     assert first == ["c-1"]
     assert second == ["c-2", "c-3"]
+
+
+def test_what_was_delivered_is_not_sent_again_while_the_disk_is_full(outbox, monkeypatch):
+    monkeypatch.setattr("guardian.events.pump._DISK_S", 0.001)
+    outbox.append(entries(2))
+    refusals = [Unavailable("full")] * 5
+    done = outbox.done
+
+    def full_at_first(sink, event_id):
+        if refusals:
+            raise refusals.pop()
+        done(sink, event_id)
+
+    monkeypatch.setattr(outbox, "done", full_at_first)
+
+    async def main():
+        async with receiving(SECRET) as receiver, pumping(outbox, hook(receiver.url)) as pump:
+            await pump.until("delivered", 2)
+            return receiver.tries
+
+    assert asyncio.run(main()) == ["c-1", "c-2"]
+    assert not refusals
+
+
+def test_what_ends_while_the_store_is_read_is_not_sent_again(outbox, monkeypatch):
+    outbox.append(entries(1))
+    looked, marked, tries = threading.Event(), threading.Event(), []
+    due = outbox.due
+
+    def slow_look(sink, now, limit):
+        found = due(sink, now, limit)
+        if tries and not looked.is_set():
+            looked.set()
+            assert marked.wait(10)
+        return found
+
+    monkeypatch.setattr(outbox, "due", slow_look)
+
+    class Slow:
+        name, timeout_s = "hook", 10.0
+
+        async def deliver(self, event_id, body):
+            tries.append(event_id)
+            await asyncio.to_thread(looked.wait, 10)
+
+    async def main():
+        both = asyncio.Event()
+
+        def hear(sink, outcome):
+            if marked.is_set():
+                both.set()
+            marked.set()
+
+        pump = Pump(outbox, [Slow()], hear, at_once)
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(pump.run())
+            await asyncio.to_thread(marked.wait, 10)
+            await asyncio.to_thread(outbox.append, entries(1))
+            pump.wake()
+            async with asyncio.timeout(10):
+                await both.wait()
+            running.cancel()
+
+    asyncio.run(main())
+    assert tries == ["c-1", "c-2"]
 
 
 def test_one_call_that_is_refused_does_not_hold_up_another(outbox):

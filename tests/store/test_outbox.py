@@ -150,3 +150,29 @@ def test_an_event_that_cannot_be_built_stops_nobody_else(outbox):
         bad.result(5)
     assert good.result(5).sequence == 1
     writer.close(5)
+
+
+def test_who_stops_waiting_takes_nothing_back(outbox):
+    disk = Full(outbox)
+    writer = Writer(disk, lambda _: None)
+    impatient = writer.submit(entry())
+    assert disk.tried.wait(5)
+    assert not impatient.cancel()
+    disk.full = False
+    assert writer.submit(entry()).result(5).sequence == 2
+    assert impatient.result(0).sequence == 1
+    assert writer.close(5) == 0
+
+
+def test_a_disk_that_takes_nothing_is_noticed(outbox, monkeypatch):
+    monkeypatch.setattr("guardian.store.writer._STALLED_S", 0.0)
+    disk = Full(outbox)
+    writer = Writer(disk, lambda _: None)
+    assert not writer.stalled
+    first = writer.submit(entry())
+    assert disk.tried.wait(5)
+    assert writer.stalled
+    disk.full = False
+    first.result(5)
+    assert not writer.stalled
+    assert writer.close(5) == 0
