@@ -134,15 +134,26 @@ class Supervisor:
         worker = self._workers.get(call_id)
         if worker is None or worker.gone.is_set():
             return
-        try:
-            await self._ask(call_id, Action.HANG_UP, session_id=session_id, reason=reason)
-            if session_id is None:
-                async with asyncio.timeout(_END_S):
-                    await worker.gone.wait()
-        except (CallFailed, NoSuchCall):
+        if session_id is None:
+            await self._end(worker, reason)
             return
-        except TimeoutError:
+        with suppress(CallFailed, NoSuchCall):
+            await self._ask(call_id, Action.HANG_UP, session_id=session_id, reason=reason)
+
+    async def _end(self, worker: Worker, reason: str) -> None:
+        """Ends a call, by force when it has not begun or does not listen: who asked relies on it."""
+        with suppress(CallFailed, TimeoutError):
+            async with asyncio.timeout(_END_S):
+                if worker.ready.is_set():
+                    await worker.ask(
+                        Action.HANG_UP, self._work.limits.answer_s, session_id=None, reason=reason
+                    )
+                    await worker.gone.wait()
+        if not worker.gone.is_set():
             worker.kill()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2 * _END_S):
+                    await worker.gone.wait()
 
     async def set_mode(self, call_id: str, mode: Mode) -> None:
         """Changes the mode. NoSuchCall, CallFailed."""
@@ -208,7 +219,7 @@ class Supervisor:
                 env={**os.environ, **_ENVIRONMENT},
             )
             worker.handle = Handle(worker.process.pid)
-            if not self._accepting:
+            if worker.unwanted:
                 worker.kill()
         worker.beat_at = time.monotonic()
         worker.link = Link(*await asyncio.open_connection(sock=ours, limit=MAX_LINE))

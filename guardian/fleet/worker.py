@@ -29,6 +29,7 @@ class Worker:
         self.ended_reason: str | None = None
         self.beat_at = time.monotonic()
         self.task: asyncio.Task[None] | None = None
+        self.unwanted = False
         self._next_id = 0
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
 
@@ -66,7 +67,8 @@ class Worker:
                 waiting.set_exception(CallFailed("The call process died; create a new call."))
 
     def kill(self) -> None:
-        """Ends the process at once, if it is still there."""
+        """Ends the process at once, if it is still there; one being started ends as it starts."""
+        self.unwanted = True
         if self.handle is not None:
             self.handle.send(signal.SIGKILL)
 

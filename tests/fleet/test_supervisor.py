@@ -49,10 +49,10 @@ PUPPET = textwrap.dedent(
     threading.Thread(target=beat, daemon=True).start()
     for line in stream:
         message = json.loads(line)
-        if message["do"] == "hang_up":
+        if message["do"] == "hang_up" and trick != "never ends":
             say(note="ended", reason=message["reason"], status={"media_t": 2})
             os._exit(0)
-        if message["do"] == "offer" and trick == "never answers":
+        if message["do"] == "offer" and trick == "never answers" or trick == "never ends":
             continue
         say(re=message["id"], ok={"session_id": "s", "sdp": "v=0"})
     """
@@ -166,6 +166,34 @@ def test_a_process_speaks_for_its_own_call_only():
         assert [event.call_id for event in events] == ["c"]
 
     supervised(scenario)
+
+
+def test_a_call_that_does_not_end_when_asked_is_ended_by_force():
+    async def scenario(supervisor, events):
+        await supervisor.open(spec("c", "never ends"))
+        await supervisor.hang_up("c", None, "done")
+        assert supervisor.capacity()[0] == 0
+        assert supervisor.status("c")["state"] == "failed"
+
+    supervised(scenario)
+
+
+def test_a_call_that_is_ended_before_it_has_begun_does_not_begin():
+    async def scenario(supervisor, events):
+        async with asyncio.TaskGroup() as tasks:
+            opening = tasks.create_task(_failing(supervisor.open(spec("c", "never ready"))))
+            await _until(lambda: supervisor.capacity()[0] == 1)
+            await supervisor.hang_up("c", None, "done")
+        assert opening.result()
+        assert supervisor.capacity()[0] == 0
+
+    supervised(scenario)
+
+
+async def _failing(work):
+    with pytest.raises(CallFailed):
+        await work
+    return True
 
 
 def test_a_process_that_does_not_answer_is_a_sentence_not_a_wait():
