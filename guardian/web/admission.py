@@ -45,7 +45,7 @@ class Admitted:
 
 
 class Register:
-    """Live calls, and the last thousand ended ones. Used on the event loop only."""
+    """Live calls, and the last thousand ended ones. Used on the event loop, but for `live`."""
 
     def __init__(self, clock: Clock = time.time) -> None:
         self._clock = clock
@@ -83,8 +83,10 @@ class Register:
         return self._clock() >= leg.expires
 
     def live(self) -> list[str]:
-        """Identifiers of the calls that have not ended."""
-        return [call_id for call_id, call in self._calls.items() if call.ended is None]
+        """Identifiers of the calls that have not ended. From any thread."""
+        # The copy is one step of the interpreter; metrics are gathered beside the event loop.
+        calls = list(self._calls.items())
+        return [call_id for call_id, call in calls if call.ended is None]
 
     def hear(self, event: CallEvent, last: Mapping[str, Any]) -> bool:
         """Learns from an event that a call is over; True when it is news. last: its status now."""
