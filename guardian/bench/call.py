@@ -30,6 +30,7 @@ from guardian.bench import timecode
 from guardian.core.errors import GuardianError, Unavailable
 from guardian.core.frames import Planes
 from guardian.core.violations import Role
+from guardian.demo.ending import run_until_told
 from guardian.demo.headless import running_server
 from guardian.demo.peers import CallClient, CameraTrack, MouthTrack, incoming, new_peer
 from guardian.demo.scene import ScenePicture, planes_from_rgb, portrait, room
@@ -276,18 +277,22 @@ async def _stock_relay() -> AsyncIterator[tuple[Join, psutil.Process]]:
 
 async def _direct(still: Planes, lines: tuple[Line, ...], effort: Effort) -> Delays:
     pair = Pair(still, lines)
-    await pair.connect_directly()
-    await _measured([pair], effort, list)
-    await pair.close()
+    try:
+        await pair.connect_directly()
+        await _measured([pair], effort, list)
+    finally:
+        await pair.close()
     return pair.delays
 
 
 async def _stock(still: Planes, lines: tuple[Line, ...], effort: Effort) -> tuple[Delays, Load | None]:
     async with _stock_relay() as (join, process):
         pair = Pair(still, lines)
-        await pair.connect(join)
-        load = await _measured([pair], effort, lambda: [process])
-        await pair.close()
+        try:
+            await pair.connect(join)
+            load = await _measured([pair], effort, lambda: [process])
+        finally:
+            await pair.close()
     return pair.delays, load
 
 
@@ -375,4 +380,4 @@ def measure(effort: Effort, say: Say) -> list[dict[str, Any]]:
     async def rows() -> list[dict[str, Any]]:
         return [await _row(size, calls, effort, say) for size in effort.sizes for calls in effort.calls]
 
-    return asyncio.run(rows())
+    return run_until_told(rows())

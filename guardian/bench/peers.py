@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -19,7 +22,7 @@ from mediapipe.tasks.python.vision import (
     ImageSegmenterOptions,
 )
 
-from guardian.bench.scene import bgr
+from guardian.bench.scene import bgr, scene
 from guardian.core.frames import U8, Planes
 from guardian.models import ModelStore
 
@@ -47,10 +50,34 @@ print(json.dumps(times[2:]))
 """
 
 
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keeps what native code writes to standard error off the terminal, unless it ends in an exception."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            said.seek(0)
+            os.write(kept, said.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 class PlainMediaPipe:
     """The usual recipe: both graphs on the whole picture, a Gaussian on all of it, then a mix."""
 
     def __init__(self, store: ModelStore) -> None:
+        with _hushed():
+            self._open(store)
+            if self.usable:
+                self.protect(scene((64, 64), 1)[0])  # its graphs speak when they first run
+
+    def _open(self, store: ModelStore) -> None:
         face = store.manifest.role("face")
         files = next(
             filter(None, (store.files_of(m) for m in face.models if m.id == "blazeface-short")), None

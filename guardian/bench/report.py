@@ -13,7 +13,17 @@ from typing import Any
 from guardian import __version__
 from guardian.core.errors import MediaError
 
-PACKAGES = ("av", "aiortc", "numpy", "opencv-python-headless", "onnxruntime", "mediapipe", "ai-edge-litert")
+PACKAGES = (
+    "aiortc",
+    "av",
+    "numpy",
+    "opencv-python-headless",
+    "onnxruntime",
+    "ai-edge-litert",
+    "mediapipe",
+    "sherpa-onnx",
+    "pocketsphinx",
+)
 
 
 def machine() -> dict[str, Any]:

@@ -24,11 +24,13 @@ def vision(full: FullOption = False, json: JsonOption = None) -> None:
 
     said: list[str] = []
     rows = measure(FULL if full else SHORT, said.append)
-    table = Table("size", "protect p50", "p95", "p99", "max", "deface", "plain MediaPipe", "ratio")
-    for row in rows:
-        times = row["protect_ms"]
-        figures = [*times.values(), row["deface_ms"], row["plain_mediapipe_ms"], row["ratio_plain"]]
-        table.add_row(row["size"], *("-" if figure is None else f"{figure:.2f}" for figure in figures))
+    table = Table("milliseconds", *(row["size"] for row in rows), box=None, pad_edge=False)
+    for name in ("p50", "p95", "p99", "max"):
+        table.add_row(f"protect {name}", *(_figure(row["protect_ms"][name]) for row in rows))
+    for key, name in (("deface_ms", "deface"), ("plain_mediapipe_ms", "plain MediaPipe")):
+        table.add_row(name, *(_figure(row[key]) for row in rows))
+    for key, name in (("ratio_deface", "deface / protect"), ("ratio_plain", "plain / protect")):
+        table.add_row(name, *(_figure(row[key]) for row in rows))
     console = Console(highlight=False)
     console.print(table)
     for sentence in dict.fromkeys(said):
@@ -51,17 +53,16 @@ def call(full: FullOption = False, json: JsonOption = None) -> None:
     with Console(stderr=True).status("measuring a direct call, a stock relay and Guardian"):
         rows = measure(FULL if full else SHORT, said.append)
     table = Table(
-        "size", "calls", "added ms p50", "p95", "p99", "stock p50", "p95", "p99", "cores", "stock", "PSS MB"
+        "", *(f"{row['size']}, {row['calls']} of {row['fps']}/s" for row in rows), box=None, pad_edge=False
     )
-    for row in rows:
-        figures = [
-            *row["added_latency_ms"].values(),
-            *row["stock_relay_latency_ms"].values(),
-            row["cpu_per_call"],
-            row["stock_cpu_per_call"],
-            row["rss_mb"],
-        ]
-        table.add_row(row["size"], str(row["calls"]), *("-" if f is None else f"{f:.2f}" for f in figures))
+    for key, name in (("added_latency_ms", "added"), ("stock_relay_latency_ms", "stock relay added")):
+        for quantile in ("p50", "p95", "p99"):
+            table.add_row(f"{name} ms {quantile}", *(_figure(row[key][quantile]) for row in rows))
+    for quantile in ("p50", "p95"):
+        table.add_row(f"protect ms {quantile}", *(_figure(row["protect_ms"][quantile]) for row in rows))
+    table.add_row("cores per call", *(_figure(row["cpu_per_call"]) for row in rows))
+    table.add_row("stock relay cores", *(_figure(row["stock_cpu_per_call"]) for row in rows))
+    table.add_row("memory MB (PSS)", *(_figure(row["rss_mb"]) for row in rows))
     console.print(table)
     for row in rows:
         console.print(
@@ -71,3 +72,7 @@ def call(full: FullOption = False, json: JsonOption = None) -> None:
         console.print(sentence, markup=False)
     if json is not None:
         write(json, rows)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

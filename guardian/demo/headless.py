@@ -10,21 +10,19 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import platform
 import re
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from guardian import __version__
+from guardian.bench.report import versions
 from guardian.core.errors import Unavailable
 from guardian.core.frames import U8, Planes
 from guardian.core.violations import Role
@@ -39,16 +37,7 @@ _STOP_S = 25.0
 _EVENTS_S = 5.0
 _SLACK_S = 2.0
 _LISTENING = re.compile(r"listening on (http://\S+)")
-_VERSIONS = (
-    "aiortc",
-    "av",
-    "numpy",
-    "onnxruntime",
-    "sherpa-onnx",
-    "pocketsphinx",
-    "mediapipe",
-    "ai-edge-litert",
-)
+_RESULTS = ("summary.json", "before_after.png", "protected.mp4", "events.jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +103,10 @@ async def _address(process: asyncio.subprocess.Process, out: Path) -> str:
                     return found[1]
     except TimeoutError:
         pass
-    raise Unavailable(f"The server did not start; {out / 'data' / 'serve.log'} says why.")
+    log = out / "data" / "serve.log"
+    said = await asyncio.to_thread(log.read_text, "utf-8", "replace")
+    reasons = [line.removeprefix("guardian: ") for line in said.splitlines() if line.startswith("guardian: ")]
+    raise Unavailable(reasons[-1] if reasons else f"The server did not start; {log} says why.")
 
 
 async def run(
@@ -126,16 +118,21 @@ async def run(
 ) -> Outcome:
     """The whole sample call; `progress` is told the seconds gone and what is going on."""
     events_file = out / "events.jsonl"
-    await asyncio.to_thread(events_file.unlink, missing_ok=True)
+    for name in _RESULTS:  # of an earlier run: they would be taken for this one's
+        await asyncio.to_thread((out / name).unlink, missing_ok=True)
     seconds = max(seconds, length_s(lines))
     camera = CameraTrack(source.pictures(), source.fps)
     witness = Witness(source.canary, lambda: camera.latest, Recording(out / "protected.mp4", source.size))
-    async with running_server(out) as base_url, CallClient(base_url) as client:
-        progress(0.0, f"serving on {base_url}")
-        seen = await _call(client, camera, witness, lines, seconds, progress)
-        progress(seconds, "waiting for the last events")
-        await _settle(events_file, seen.status.get("call_id", ""))
-    witness.close()
+    try:
+        async with running_server(out) as base_url, CallClient(base_url) as client:
+            progress(0.0, f"serving on {base_url}")
+            seen = await _call(client, camera, witness, lines, seconds, progress)
+            progress(seconds, "waiting for the last events")
+            await _settle(events_file, seen.status.get("call_id", ""))
+        witness.close()
+    except BaseException:
+        witness.discard()
+        raise
     if witness.pair is not None:
         _save_pair(*witness.pair, out / "before_after.png")
     events = _read_events(events_file)
@@ -295,7 +292,7 @@ def _judge(
     frames = status.get("frames", {})
     failures = [
         *_picture_failures(source, witness, frames),
-        *_speech_failures(said),
+        *_speech_failures(said, status),
         *([] if any(_ends_call(event) for event in events) else ["the call's last event did not arrive"]),
     ]
     summary = {
@@ -323,7 +320,7 @@ def _judge(
         "violations": violations,
         "events": len(events),
         "engines": status.get("engines", {}),
-        "versions": _versions(),
+        "versions": versions(),
     }
     return Outcome(summary, tuple(failures))
 
@@ -342,21 +339,18 @@ def _picture_failures(source: PictureSource, witness: Witness, frames: Mapping[s
     return failures
 
 
-def _speech_failures(said: Sequence[Mapping[str, Any]]) -> list[str]:
+def _speech_failures(said: Sequence[Mapping[str, Any]], status: Mapping[str, Any]) -> list[str]:
     failures = []
+    lapses = status.get("coverage", {}).get("lapses", [])
     for line in said:
         if line["solicits"] is True and not line["violations"]:
-            failures.append(f"{line['name']} raised no violation")
+            reasons = {
+                lapse["reason"]
+                for lapse in lapses
+                if lapse["part"] == "hearing" and lapse["leg"] == line["speaker"]
+            }
+            because = f" (parts of the call were not heard: {', '.join(sorted(reasons))})" if reasons else ""
+            failures.append(f"{line['name']} raised no violation{because}")
         elif line["solicits"] is False and line["violations"]:
             failures.append(f"{line['name']} raised a violation although it is innocent")
     return failures
-
-
-def _versions() -> dict[str, str]:
-    versions = {"guardian": __version__, "python": platform.python_version()}
-    for name in _VERSIONS:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from guardian.core.errors import MediaError
 from guardian.demo import headless
+from guardian.demo.ending import run_until_told
 from guardian.demo.sources import FileSource, PictureSource, SceneSource
 from guardian.demo.voices import length_s, script
 from guardian.models import ModelStore
@@ -77,9 +78,9 @@ def show(wish: Wish) -> None:
     lines = script(media, _existing(wish.audio) if wish.audio is not None else None)
     total = max(wish.seconds, length_s(lines))
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("starting", total=total)
-        outcome = asyncio.run(
+        outcome = run_until_told(
             headless.run(
                 source,
                 lines,
@@ -133,6 +134,6 @@ def _page(wish: Wish, console: Console) -> None:
             await asyncio.Event().wait()
 
     try:
-        asyncio.run(serve())
+        run_until_told(serve())
     except KeyboardInterrupt:
         console.print("Ended.")

@@ -60,6 +60,12 @@ class Recording:
             self._container.mux(self._stream.encode())
             self._container.close()
 
+    def discard(self) -> None:
+        """Removes a file that will not be finished."""
+        if self._container is not None:
+            self._container.close()
+            self._path.unlink(missing_ok=True)
+
 
 class Witness:
     """Drains the merchant's picture. `shown` gives the pictures the shopper sent of late."""
@@ -116,6 +122,10 @@ class Witness:
     def close(self) -> None:
         """Finishes the recording."""
         self._recording.close()
+
+    def discard(self) -> None:
+        """Gives the recording up."""
+        self._recording.discard()
 
 
 def _everywhere_of(sent: list[ScenePicture]) -> npt.NDArray[np.bool_]:

@@ -4,10 +4,12 @@ import json
 
 import pytest
 
+from guardian.bench.peers import PlainMediaPipe
 from guardian.bench.report import write
 from guardian.bench.scene import scene
 from guardian.bench.vision import Amount, measure
 from guardian.core.errors import MediaError
+from guardian.models import ModelStore
 
 
 def test_a_row_has_the_agreed_figures_and_says_what_was_not_measured(weights, monkeypatch, tmp_path):
@@ -40,3 +42,10 @@ def test_the_scene_has_the_size_and_moves(size):
     one, two = scene(size, 8)[:2]
     assert one.size == size
     assert (one.y != two.y).any()
+
+
+def test_the_peer_keeps_off_the_terminal(weights, capfd):
+    weights("face", "blazeface-short")
+    weights("person")
+    PlainMediaPipe(ModelStore.default()).close()
+    assert capfd.readouterr().err == ""
