@@ -11,7 +11,7 @@ from guardian.core.ports import FaceFinder
 from guardian.models import Found, ModelStore
 from guardian.vision.blazeface import BlazeFace
 from guardian.vision.chain import VideoChain
-from guardian.vision.faces import TurningFaceFinder, YuNet
+from guardian.vision.faces import SHORT_SIGHTED, TurningFaceFinder, YuNet
 from guardian.vision.people import SelfieSegmenter
 
 
@@ -47,4 +47,4 @@ def _face_finder(found: Found, config: VisionConfig) -> FaceFinder:
     model: Path = found.files["model"]
     if found.model_id == "yunet":
         return TurningFaceFinder(YuNet(model, config.face_threshold))
-    return TurningFaceFinder(BlazeFace(model, config.face_threshold))
+    return TurningFaceFinder(BlazeFace(model, config.face_threshold), SHORT_SIGHTED)

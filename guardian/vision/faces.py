@@ -1,13 +1,14 @@
 """Finding faces: a small pass over every picture, closer looks in turn.
 
 YuNet covers faces of about 10 to 300 pixels, so one size does not do. Each picture is seen as a
-whole at about 280 pixels across; every `CLOSER_EVERY`th one has a closer look besides, in turn at four
+whole at about 280 pixels across; every fourth one has a closer look besides, in turn at four
 overlapping quarters (small faces) and at a tiny copy (faces that fill the picture). A new size and
-a sudden change of scene get all of them at once.
+a sudden change of scene get all of them at once. A network for near faces gets many more looks.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -25,8 +26,8 @@ F32 = npt.NDArray[np.float32]
 
 WHOLE_AREA = 256 * 192
 TILE_AREA = 400 * 240
-CLOSER_EVERY = 4
 TINY_AREA = 128 * 96
+NEAR_AREA = 160 * 120
 CLOSER_SCORE = 0.55
 """Score a face needs in a closer look: hands and leaves look like faces when looked at closely."""
 SCENE_CUT = 22.0
@@ -92,11 +93,67 @@ class YuNet:
         return self._cells[w, h]
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at a part of the picture, given in shares of its sides, at about `area` pixels."""
+
+    x: float
+    y: float
+    share: float
+    area: int
+    score: float = 0.0
+    """Score a face needs in this look besides the network's own threshold."""
+
+    def box(self, w: int, h: int) -> tuple[int, int, int, int]:
+        """(x0, y0, x1, y1) in a picture of w x h, even numbers."""
+        tile_w, tile_h = max(_even(w * self.share), 2), max(_even(h * self.share), 2)
+        x0, y0 = min(_even(w * self.x), w - tile_w), min(_even(h * self.y), h - tile_h)
+        return x0, y0, x0 + tile_w, y0 + tile_h
+
+
+@dataclass(frozen=True, slots=True)
+class Gaze:
+    """Where a finder looks besides the whole picture.
+
+    always: in each picture. turns: `at_once` of them in each `every`th picture; all of them within
+    `guardian.core.tracks.REVISIT_FRAMES` pictures.
+    """
+
+    always: tuple[Look, ...]
+    turns: tuple[Look, ...]
+    every: int
+    at_once: int
+
+
+def tiles(rows: int, look: Look) -> tuple[Look, ...]:
+    """`look` in `rows` rows and columns that overlap."""
+    at = [i * (1 - look.share) / (rows - 1) for i in range(rows)]
+    return tuple(replace(look, x=x, y=y) for y in at for x in at)
+
+
+FAR_SIGHTED = Gaze(
+    always=(),
+    turns=(*tiles(2, Look(0, 0, 0.55, TILE_AREA, CLOSER_SCORE)), Look(0, 0, 1, TINY_AREA)),
+    every=4,
+    at_once=1,
+)
+"""For a network that finds faces of every size but the smallest and the largest."""
+SHORT_SIGHTED = Gaze(
+    always=tiles(2, Look(0, 0, 0.6, NEAR_AREA)),
+    turns=(*tiles(3, Look(0, 0, 0.4, NEAR_AREA)), *tiles(5, Look(0, 0, 0.25, NEAR_AREA))),
+    every=1,
+    at_once=2,
+)
+"""For a network that finds only faces near the camera: it is brought near to every part. What it takes
+for a face by mistake is covered too, for it misses more than it makes up."""
+
+
 class TurningFaceFinder:
     """Looks at every picture as a whole and closer at parts of it in turn. One thread only."""
 
-    def __init__(self, net: FaceNet) -> None:
+    def __init__(self, net: FaceNet, gaze: Gaze = FAR_SIGHTED) -> None:
         self._net = net
+        self._gaze = gaze
         self._size = (0, 0)
         self._thumbnail: U8 | None = None
         self._count = 0
@@ -104,30 +161,26 @@ class TurningFaceFinder:
 
     def find(self, planes: Planes) -> Seen[tuple[Face, ...]] | Unknown:
         """Faces in pixels of `planes`."""
-        w, h = planes.size
-        everything = (0, 0, w, h)
-        found = [self._look(planes, everything, WHOLE_AREA)]
+        looks = [Look(0, 0, 1, WHOLE_AREA), *self._gaze.always]
         if self._new_scene(planes):
-            found += [self._closer(planes, turn) for turn in range(5)]
-        elif self._count % CLOSER_EVERY == CLOSER_EVERY - 1:
-            found.append(self._closer(planes, self._count // CLOSER_EVERY % 5))
+            looks += self._gaze.turns
+        else:
+            looks += self._turn()
         self._count += 1
-        return Seen(_merged(np.concatenate(found)))
+        return Seen(_merged(np.concatenate([self._look(planes, look) for look in looks])))
 
-    def _closer(self, planes: Planes, turn: int) -> F32:
-        w, h = planes.size
-        if turn == 4:
-            return self._look(planes, (0, 0, w, h), TINY_AREA)
-        tile_w, tile_h = _even(w * 0.55), _even(h * 0.55)
-        x0 = 0 if turn % 2 == 0 else w - tile_w
-        y0 = 0 if turn < 2 else h - tile_h
-        found = self._look(planes, (x0, y0, x0 + tile_w, y0 + tile_h), TILE_AREA)
-        return found[found[:, 4] >= CLOSER_SCORE]
+    def _turn(self) -> list[Look]:
+        gaze = self._gaze
+        if self._count % gaze.every != gaze.every - 1:
+            return []
+        first = self._count // gaze.every * gaze.at_once
+        return [gaze.turns[(first + i) % len(gaze.turns)] for i in range(gaze.at_once)]
 
-    def _look(self, planes: Planes, box: tuple[int, int, int, int], area: int) -> F32:
-        x0, y0, x1, y1 = box
-        w, h = fit(x1 - x0, y1 - y0, area, self._net.multiple)
+    def _look(self, planes: Planes, look: Look) -> F32:
+        x0, y0, x1, y1 = box = look.box(*planes.size)
+        w, h = fit(x1 - x0, y1 - y0, look.area, self._net.multiple)
         found = self._net.detect(small_bgr(part(planes, box), (w, h)))
+        found = found[found[:, 4] >= look.score]
         sx, sy = (x1 - x0) / w, (y1 - y0) / h
         return found * np.array([sx, sy, sx, sy, 1], np.float32) + np.array([x0, y0, 0, 0, 0], np.float32)
 

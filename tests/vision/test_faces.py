@@ -9,8 +9,9 @@ from guardian.core.config import VisionConfig
 from guardian.core.frames import Mode, Planes, RawFrame, Showing
 from guardian.core.geometry import Box
 from guardian.core.notes import Seen
+from guardian.core.tracks import REVISIT_FRAMES
 from guardian.vision.chain import VideoChain
-from guardian.vision.faces import TurningFaceFinder, YuNet, fit
+from guardian.vision.faces import FAR_SIGHTED, SHORT_SIGHTED, TurningFaceFinder, YuNet, fit
 from guardian.vision.people import SelfieSegmenter
 
 
@@ -53,16 +54,34 @@ def test_the_portraits_face_is_found(weights, which, size):
     assert max(face.box.iou(wanted) for face in answer.value) > 0.4
 
 
-def test_a_small_face_is_found_within_one_turn(weights):
-    finder = TurningFaceFinder(YuNet(weights("face", "yunet").files["model"], 0.3))
-    small = portrait((128, 128))
+@pytest.mark.parametrize(
+    ("which", "gaze", "side"), [("yunet", FAR_SIGHTED, 128), ("blazeface-short", SHORT_SIGHTED, 256)]
+)
+def test_a_small_face_is_found_within_one_turn(weights, which, gaze, side):
+    finder = TurningFaceFinder(dict(nets(weights))[which](), gaze)
+    small = portrait((side, side))
     picture = Planes(np.full((720, 1280), 120, np.uint8), *(np.full((360, 640), 128, np.uint8) for _ in "uv"))
     finder.find(picture)
-    picture.y[500:628, 1000:1128] = small.y
-    picture.u[250:314, 500:564], picture.v[250:314, 500:564] = small.u, small.v
-    wanted = FACE.scaled(128, 128).shifted(1000, 500)
+    x, y, half = 1000, 420, side // 2
+    picture.y[y : y + side, x : x + side] = small.y
+    for plane, patch in ((picture.u, small.u), (picture.v, small.v)):
+        plane[y // 2 : y // 2 + half, x // 2 : x // 2 + half] = patch
+    wanted = FACE.scaled(side, side).shifted(x, y)
     found = [finder.find(picture) for _ in range(20)]
     assert any(face.box.iou(wanted) > 0.3 for answer in found for face in answer.value)
+
+
+@pytest.mark.parametrize("gaze", [FAR_SIGHTED, SHORT_SIGHTED])
+def test_every_part_of_the_picture_is_looked_at_while_a_face_is_held(gaze):
+    assert -(-len(gaze.turns) // gaze.at_once) * gaze.every <= REVISIT_FRAMES
+    for size in ((640, 480), (1280, 720), (176, 144), (2, 2)):
+        seen = np.zeros(size[::-1], np.bool_)
+        for look in gaze.turns:
+            x0, y0, x1, y1 = look.box(*size)
+            assert 0 <= x0 < x1 <= size[0]
+            assert 0 <= y0 < y1 <= size[1]
+            seen[y0:y1, x0:x1] = True
+        assert seen.all()
 
 
 def test_a_person_is_found_and_the_wall_is_not(weights):
