@@ -14,6 +14,7 @@ from pathlib import Path
 import uvicorn
 
 from guardian import __version__
+from guardian.aftermath import settle
 from guardian.core.calls import CallEvent, CallSpec
 from guardian.core.config import WorkConfig
 from guardian.core.errors import ConfigError, GuardianError, NoSuchCall, Unavailable
@@ -120,6 +121,9 @@ class _Server:
     @asynccontextmanager
     async def running(self, make_host: HostMaker) -> AsyncIterator[str]:
         """Serves while inside; leaving stops accepting, ends the calls and lets events leave."""
+        unfinished = await asyncio.to_thread(settle, self.outbox, self.desk)
+        if unfinished:
+            self.log.warning("calls of the last run had not ended; they are told as failed", calls=unfinished)
         async with asyncio.TaskGroup() as tasks:
             side = [
                 tasks.create_task(self.pump.run(), name="pump"),

@@ -105,6 +105,35 @@ def test_what_was_accepted_survives_a_kill(serve, tmp_path):
     lines = (tmp_path / "guardian-data" / "events.jsonl").read_text().splitlines()
     delivered = [json.loads(line)["id"] for line in lines]
     assert [event_id for event_id in dict.fromkeys(delivered) if event_id in accepted] == accepted
+    events = {event["sequence"]: event for event in map(json.loads, lines)}
+    assert [int(sequence) for sequence in events] == list(range(1, len(events) + 1))
+    ends = [event["data"] for event in events.values() if "call.left" in event["type"]]
+    assert [(end["role"], end["reason"], end["call"]["call_id"]) for end in ends] == [(None, "failed", "c")]
+
+
+@pytest.mark.real
+def test_the_end_of_a_killed_servers_call_is_told_once(serve, tmp_path):
+    process, url = serve()
+    with httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
+        body = {"call_id": "c", "shopper": {"id": "u"}, "merchant": {"id": "m"}, "consent": {"token": "t"}}
+        client.post("/v1/calls", json={**body, "order_ref": "o-1", "purpose": "install"})
+        assert client.post("/v1/calls/c/complaint").status_code == 202
+        client.post("/v1/calls", json={**body, "call_id": "ended"})
+        assert client.delete("/v1/calls/ended").status_code == 204
+        process.kill()
+    process.wait(20)
+    for _ in range(2):
+        again, _ = serve()
+        again.send_signal(signal.SIGTERM)
+        again.communicate(timeout=20)
+    lines = (tmp_path / "guardian-data" / "events.jsonl").read_text().splitlines()
+    events = list({event["id"]: event for event in map(json.loads, lines)}.values())
+    mine = [event["data"] for event in events if event["correlationid"] == "c"]
+    assert [data.get("reason") for data in mine] == [None, "failed"]
+    first, last = ({**data["call"], "offset_ms": 0} for data in mine)
+    assert first == last
+    ends = [event for event in events if event["correlationid"] == "ended" and "call.left" in event["type"]]
+    assert len(ends) == 1
 
 
 @pytest.mark.real

@@ -179,6 +179,21 @@ class Outbox:
         with self._reading() as db:
             return tuple(Kept(*row) for row in db.execute(query))
 
+    def latest(self, within_s: float) -> tuple[Kept, ...]:
+        """The last event of each call that had one in the `within_s` seconds before the newest of all."""
+        newest = sa.select(sa.func.max(events.c.at)).scalar_subquery()
+        heads = (
+            sa.select(events.c.call_id, sa.func.max(events.c.sequence).label("sequence"))
+            .where(events.c.at >= newest - within_s)
+            .group_by(events.c.call_id)
+            .subquery()
+        )
+        query = sa.select(events.c.id, events.c.call_id, events.c.sequence, events.c.body).join(
+            heads, (heads.c.call_id == events.c.call_id) & (heads.c.sequence == events.c.sequence)
+        )
+        with self._reading() as db:
+            return tuple(Kept(*row) for row in db.execute(query))
+
     def forget(self, before: float) -> int:
         """Deletes events older than `before` that every sink has; returns how many."""
         owed = sa.select(deliveries.c.event_id).where(deliveries.c.state != "done")

@@ -1,0 +1,50 @@
+"""What a killed server left behind: calls of which nobody has told that they are over."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from guardian.core.calls import CallEvent, CallEventType, CallSpec, Scope
+from guardian.desk import Desk
+from guardian.store.outbox import Kept, Outbox
+
+_WINDOW_S = 180.0
+"""A call that goes on tells of its coverage every minute; three of them and it had ended before."""
+
+
+def settle(outbox: Outbox, desk: Desk) -> int:
+    """Tells that calls which were going on when the server was killed have failed; returns how many.
+
+    Their processes died with the server. Call before any call is admitted. Unavailable.
+    """
+    left = 0
+    for kept in outbox.latest(_WINDOW_S):
+        last = json.loads(kept.body)
+        if _is_end(last):
+            continue
+        desk.publish(*_end(kept, last["data"]["call"]))
+        left += 1
+    return left
+
+
+def _is_end(event: dict[str, Any]) -> bool:
+    return f".{CallEventType.CALL_LEFT.value}." in event["type"] and event["data"].get("role") is None
+
+
+def _end(kept: Kept, call: dict[str, Any]) -> tuple[CallSpec, CallEvent]:
+    spec = CallSpec(
+        call_id=kept.call_id,
+        tenant=call["tenant"],
+        participants={},
+        scopes=frozenset(Scope(scope) for scope in call["scopes"]),
+        notice_version=call["notice_version"],
+        purpose=call["purpose"],
+        initiated_by=call["initiated_by"],
+        order_ref_sha256=(call["order_ref"] or "").removeprefix("ord_sha256:") or None,
+        started_at=call["started_at"],
+    )
+    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    data = {"role": None, "reason": "failed"}
+    return spec, CallEvent(kept.call_id, CallEventType.CALL_LEFT, at, call["offset_ms"] / 1000, data)
