@@ -233,7 +233,7 @@ class CallSession:
 
     async def _attend(self, role: Role, leg: Leg) -> None:
         """Drains one leg until it ends, then closes it."""
-        reason = "hung up"
+        reason = "the call ended"
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._stay(role, leg))

@@ -1,0 +1,117 @@
+"""Legs come, are taken over and go; the call tells it in order."""
+
+import asyncio
+
+import pytest
+
+from guardian.call.legs import LegMaker
+from guardian.call.picture import Eyes
+from guardian.call.session import CallSession, Workshop
+from guardian.core.calls import CallSpec
+from guardian.core.config import WorkConfig
+from guardian.core.errors import NoSuchCall
+from guardian.core.violations import Role
+
+
+class Nothing(Exception):
+    pass
+
+
+class FakeLeg:
+    """Connected from the start; sends nothing."""
+
+    def __init__(self, number):
+        self.session_id = f"s{number}"
+        self.connected, self.closed = asyncio.Event(), asyncio.Event()
+        self.connected.set()
+
+    def receives(self, kind):
+        return False
+
+    async def answer(self, sdp):
+        return "v=0"
+
+    async def add_candidates(self, fragment):
+        pass
+
+    async def close(self):
+        self.closed.set()
+
+
+def no_models(*_):
+    raise OSError
+
+
+def told(scenario):
+    """What a call tells while `scenario(call, legs, until)` goes on: (event, role, reason)."""
+
+    async def main():
+        rows, legs, news = [], [], asyncio.Event()
+
+        def tell(event):
+            rows.append((event.type.value, event.data.get("role"), event.data.get("reason")))
+            news.set()
+
+        async def until(count):
+            async with asyncio.timeout(10):
+                while len(rows) < count:
+                    news.clear()
+                    await news.wait()
+
+        def open_leg(role, sources):
+            legs.append(FakeLeg(len(legs)))
+            return legs[-1]
+
+        shop = Workshop(
+            LegMaker(open_leg, no_models, Nothing), Eyes(no_models, no_models), no_models, dict, tell
+        )
+        call = CallSession(CallSpec("c", "t", {}), WorkConfig(), shop)
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(call.run())
+            await asyncio.sleep(0)
+            await scenario(call, legs, until)
+            call.end("done")
+            assert await running == "done"
+        return [row for row in rows if row[0] in ("call.joined", "call.left")]
+
+    return asyncio.run(main())
+
+
+def test_a_leg_that_is_still_there_leaves_because_the_call_ends():
+    async def scenario(call, legs, until):
+        await call.offer(Role.SHOPPER, "v=0")
+        await until(1)
+
+    assert told(scenario) == [
+        ("call.joined", "shopper", None),
+        ("call.left", "shopper", "the call ended"),
+        ("call.left", None, "done"),
+    ]
+
+
+def test_a_new_session_of_a_role_takes_over_and_the_role_has_not_left():
+    async def scenario(call, legs, until):
+        await call.offer(Role.MERCHANT, "v=0")
+        await until(1)
+        await call.offer(Role.MERCHANT, "v=0")
+        async with asyncio.timeout(10):
+            await legs[0].closed.wait()
+        assert not legs[1].closed.is_set()
+        with pytest.raises(NoSuchCall):
+            await call.trickle("s0", "a=end-of-candidates")
+        await call.trickle("s1", "a=end-of-candidates")
+        call.hang_up("s0", "late")
+        assert call.status()["legs"]["merchant"] == {"connected": True, "session": "s1"}
+        call.hang_up("s1", "hung up")
+        await until(2)
+        assert call.status()["legs"]["merchant"] == {"connected": False, "session": None}
+        await call.offer(Role.MERCHANT, "v=0")
+        await until(3)
+
+    assert told(scenario) == [
+        ("call.joined", "merchant", None),
+        ("call.left", "merchant", "hung up"),
+        ("call.joined", "merchant", None),
+        ("call.left", "merchant", "the call ended"),
+        ("call.left", None, "done"),
+    ]
