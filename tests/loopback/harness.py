@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -32,6 +33,12 @@ ROOT = Path(__file__).resolve().parents[2]
 WIDTH, HEIGHT = 640, 480
 BLOCKS = (WIDTH // BLOCK) * (HEIGHT // BLOCK)
 CANARY = Canary.of_size(WIDTH, HEIGHT)
+
+
+@lru_cache(maxsize=16)
+def canary_of(size: tuple[int, int]) -> Canary:
+    """The canary of pictures of a size (w, h)."""
+    return Canary.of_size(*size)
 
 
 @dataclass
@@ -89,14 +96,15 @@ def serving(folder: Path, broken: bool = False, prefix: tuple[str, ...] = ()) ->
         process.stdout.close()
 
 
-def canary_pictures() -> Iterator[ScenePicture]:
+def canary_pictures(size: tuple[int, int] = (WIDTH, HEIGHT)) -> Iterator[ScenePicture]:
     """Nothing but the canary on a slowly changing grey."""
-    half = np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
-    everywhere = np.ones((HEIGHT // BLOCK, WIDTH // BLOCK), np.bool_)
+    width, height = size
+    half = np.full((height // 2, width // 2), 128, np.uint8)
+    everywhere = np.ones((height // BLOCK, width // BLOCK), np.bool_)
     count = 0
     while True:
-        grey = np.full((HEIGHT, WIDTH), 110 + count % 32, np.uint8)
-        yield ScenePicture(Planes(CANARY.painted(grey), half, half), everywhere)
+        grey = np.full((height, width), 110 + count % 32, np.uint8)
+        yield ScenePicture(Planes(canary_of(size).painted(grey), half, half), everywhere)
         count += 1
 
 
@@ -140,8 +148,7 @@ class View:
         planes = planes_of(frame)
         self.frames += 1
         self.sizes.add(planes.size)
-        if planes.size == (WIDTH, HEIGHT):
-            self.canary_blocks += CANARY.blocks_seen(planes.y)
+        self.canary_blocks += canary_of(planes.size).blocks_seen(planes.y)
 
     def listen(self, role: Role, frame: av.AudioFrame) -> None:
         """Counts one piece of sound that `role` was sent."""
