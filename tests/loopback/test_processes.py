@@ -94,7 +94,9 @@ def test_call_processes_die_with_the_server(tmp_path):
 def test_a_call_connects_to_this_machine_only(tmp_path, need):
     strace = need("strace")
     trace = tmp_path / "trace"
-    prefix = (strace, "-f", "--seccomp-bpf", "-qq", "-e", "trace=connect,sendto,sendmsg", "-o", str(trace))
+    # -D: the server stays the process that was started, so that it, not strace, is told to end.
+    what = ("-e", "trace=connect,sendto,sendmsg", "-o", str(trace))
+    prefix = (strace, "-D", "-f", "--seccomp-bpf", "-qq", *what)
 
     async def scenario(running):
         async with calling(running) as call:
