@@ -100,21 +100,26 @@ class ModelStore:
 
     def missing_sentence(self, spec: RoleSpec) -> str:
         """What a role lacks and what to do about it."""
-        sentence = f"{spec.title}: no whole weights are here"
+        damaged = any(self._damaged(model) for model in spec.models)
+        sentence = (
+            f"{spec.title}: {'the weights here are damaged' if damaged else 'no whole weights are here'}"
+        )
         if spec.without:
             sentence += f" and {spec.without}"
         easiest = next((model for model in spec.models if model.from_index), spec.models[0])
         return f"{sentence}; {how_to_get(spec, easiest)}."
+
+    def _damaged(self, model: Model) -> bool:
+        return any(
+            state is FileState.DAMAGED for file in model.files for state, _ in self.copies(model, file)
+        )
 
     def _note(self, spec: RoleSpec, used: Model) -> str:
         first = spec.models[0]
         if used is first:
             return f"{spec.title}: {used.title} is used, the first choice."
         why = f" because {first.better}" if first.better else ""
-        damaged = any(
-            state is FileState.DAMAGED for file in first.files for state, _ in self.copies(first, file)
-        )
-        lack = "its file is damaged" if damaged else "it is not here"
+        lack = "its file is damaged" if self._damaged(first) else "it is not here"
         return (
             f"{spec.title}: {used.title} is used; {first.title} would be better{why}, but {lack}: "
             f"{how_to_get(spec, first)}."

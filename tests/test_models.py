@@ -114,6 +114,12 @@ def test_nothing_at_all_names_the_command_that_helps(tmp_path):
         ModelStore(small_manifest(), tmp_path).find("face")
 
 
+def test_damaged_weights_are_not_called_missing(tmp_path):
+    put(tmp_path, "first/a.onnx", b"damaged")
+    with pytest.raises(ModelMissing, match="the weights here are damaged"):
+        ModelStore(small_manifest(), tmp_path).find("face")
+
+
 def test_an_unknown_role_is_told_with_the_known_ones(tmp_path):
     with pytest.raises(ConfigError, match="face"):
         ModelStore(small_manifest(), tmp_path).find("nose")

@@ -36,6 +36,17 @@ def machine() -> dict[str, Any]:
     }
 
 
+def busy() -> str | None:
+    """A sentence when others keep this machine busy; to be asked before measuring."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    cores = os.cpu_count() or 1
+    if load < cores:
+        return None
+    return (
+        f"The machine was busy with other work (load {load:.1f} on {cores} cores): the figures are too high."
+    )
+
+
 def versions() -> dict[str, str]:
     """Versions of Guardian, Python and the libraries that do the work."""
     found = {"guardian": __version__, "python": platform.python_version()}

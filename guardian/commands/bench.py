@@ -19,10 +19,10 @@ def vision(full: FullOption = False, json: JsonOption = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from guardian.bench.report import write
+    from guardian.bench.report import busy, write
     from guardian.bench.vision import FULL, SHORT, measure
 
-    said: list[str] = []
+    said = [sentence] if (sentence := busy()) else []
     rows = measure(FULL if full else SHORT, said.append)
     table = Table("milliseconds", *(row["size"] for row in rows), box=None, pad_edge=False)
     for name in ("p50", "p95", "p99", "max"):
@@ -46,14 +46,17 @@ def call(full: FullOption = False, json: JsonOption = None) -> None:
     from rich.table import Table
 
     from guardian.bench.call import FULL, SHORT, measure
-    from guardian.bench.report import write
+    from guardian.bench.report import busy, write
 
-    said: list[str] = []
+    said = [sentence] if (sentence := busy()) else []
     console = Console(highlight=False)
     with Console(stderr=True).status("measuring a direct call, a stock relay and Guardian"):
         rows = measure(FULL if full else SHORT, said.append)
     table = Table(
-        "", *(f"{row['size']}, {row['calls']} of {row['fps']}/s" for row in rows), box=None, pad_edge=False
+        "",
+        *(f"{row['size']}, {row['calls']} call{'s' if row['calls'] > 1 else ''}" for row in rows),
+        box=None,
+        pad_edge=False,
     )
     for key, name in (("added_latency_ms", "added"), ("stock_relay_latency_ms", "stock relay added")):
         for quantile in ("p50", "p95", "p99"):

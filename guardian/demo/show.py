@@ -116,7 +116,8 @@ def _report(summary: Mapping[str, Any], out: Path) -> None:
     for line in summary["said"]:
         found = [v for v in summary["violations"] if v["id"] in line["violations"]]
         verdict = ", ".join(f"{v['category']} {v['level']} ({v['status']})" for v in found) or "nothing"
-        console.print(f"{line['speaker']} said {line['name']} ({line['language']}): {verdict}")
+        language = f" ({line['language']})" if line["language"] else ""
+        console.print(f"{line['speaker']} said {line['name']}{language}: {verdict}", markup=False)
     console.print(
         f"{summary['events']} events in {out / 'events.jsonl'}; picture, video and summary are beside it."
     )

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from guardian.bench.peers import PlainMediaPipe
-from guardian.bench.report import write
+from guardian.bench.report import busy, write
 from guardian.bench.scene import scene
 from guardian.bench.vision import Amount, measure
 from guardian.core.errors import MediaError
@@ -49,3 +49,10 @@ def test_the_peer_keeps_off_the_terminal(weights, capfd):
     weights("person")
     PlainMediaPipe(ModelStore.default()).close()
     assert capfd.readouterr().err == ""
+
+
+def test_a_busy_machine_is_told(monkeypatch):
+    monkeypatch.setattr("os.getloadavg", lambda: (900.0, 0.0, 0.0))
+    assert "busy with other work (load 900.0" in busy()
+    monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
+    assert busy() is None
