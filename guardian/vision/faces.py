@@ -1,9 +1,10 @@
 """Finding faces: a small pass over every picture, closer looks in turn.
 
 YuNet covers faces of about 10 to 300 pixels, so one size does not do. Each picture is seen as a
-whole at about 280 pixels across; every fourth one has a closer look besides, in turn at four
-overlapping quarters (small faces) and at a tiny copy (faces that fill the picture). A new size and
-a sudden change of scene get all of them at once. A network for near faces gets many more looks.
+whole at about 280 pixels across; every second one has another look besides, in turn at four
+overlapping quarters (small faces), at a tiny copy (faces that fill the picture) and at turned copies.
+A new size and a sudden change of scene get all of them at once. A network for near faces gets many
+more looks.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ WHOLE_AREA = 256 * 192
 TILE_AREA = 400 * 240
 TINY_AREA = 128 * 96
 NEAR_AREA = 160 * 120
+TURNED_AREA = 192 * 144
+TURNED_SCORE = 0.5
 CLOSER_SCORE = 0.55
 """Score a face needs in a closer look: hands and leaves look like faces when looked at closely."""
 SCENE_CUT = 22.0
@@ -103,6 +106,8 @@ class Look:
     area: int
     score: float = 0.0
     """Score a face needs in this look besides the network's own threshold."""
+    quarters: int = 0
+    """Quarter turns against the clock before looking: people lie down, and cameras are held anyhow."""
 
     def box(self, w: int, h: int) -> tuple[int, int, int, int]:
         """(x0, y0, x1, y1) in a picture of w x h, even numbers."""
@@ -133,14 +138,22 @@ def tiles(rows: int, look: Look) -> tuple[Look, ...]:
 
 FAR_SIGHTED = Gaze(
     always=(),
-    turns=(*tiles(2, Look(0, 0, 0.55, TILE_AREA, CLOSER_SCORE)), Look(0, 0, 1, TINY_AREA)),
-    every=4,
+    turns=(
+        *tiles(2, Look(0, 0, 0.55, TILE_AREA, CLOSER_SCORE)),
+        Look(0, 0, 1, TINY_AREA),
+        *(Look(0, 0, 1, TURNED_AREA, TURNED_SCORE, quarters) for quarters in (1, 2, 3)),
+    ),
+    every=2,
     at_once=1,
 )
 """For a network that finds faces of every size but the smallest and the largest."""
 SHORT_SIGHTED = Gaze(
     always=tiles(2, Look(0, 0, 0.6, NEAR_AREA)),
-    turns=(*tiles(3, Look(0, 0, 0.4, NEAR_AREA)), *tiles(5, Look(0, 0, 0.25, NEAR_AREA))),
+    turns=(
+        *tiles(3, Look(0, 0, 0.4, NEAR_AREA)),
+        *tiles(5, Look(0, 0, 0.25, NEAR_AREA)),
+        *(Look(0, 0, 1, NEAR_AREA, TURNED_SCORE, quarters) for quarters in (1, 2, 3)),
+    ),
     every=1,
     at_once=2,
 )
@@ -179,8 +192,9 @@ class TurningFaceFinder:
     def _look(self, planes: Planes, look: Look) -> F32:
         x0, y0, x1, y1 = box = look.box(*planes.size)
         w, h = fit(x1 - x0, y1 - y0, look.area, self._net.multiple)
-        found = self._net.detect(small_bgr(part(planes, box), (w, h)))
-        found = found[found[:, 4] >= look.score]
+        bgr = small_bgr(part(planes, box), (w, h))
+        found = self._net.detect(np.ascontiguousarray(np.rot90(bgr, look.quarters)))
+        found = _turned_back(found[found[:, 4] >= look.score], (w, h), look.quarters)
         sx, sy = (x1 - x0) / w, (y1 - y0) / h
         return found * np.array([sx, sy, sx, sy, 1], np.float32) + np.array([x0, y0, 0, 0, 0], np.float32)
 
@@ -191,6 +205,22 @@ class TurningFaceFinder:
             self._size = planes.size
             return True
         return float(cv2.mean(cv2.absdiff(before, thumbnail))[0]) > SCENE_CUT
+
+
+def _turned_back(found: F32, size: tuple[int, int], quarters: int) -> F32:
+    """Boxes found in a picture of `size` (w, h) after its turns, as they lie in the picture itself."""
+    w, h = size
+    x, y, across, down, score = found.T
+    match quarters % 4:
+        case 1:
+            turned = [w - y - down, x, down, across, score]
+        case 2:
+            turned = [w - x - across, h - y - down, across, down, score]
+        case 3:
+            turned = [y, h - x - across, down, across, score]
+        case _:
+            return found
+    return np.stack(turned, axis=1)
 
 
 def fit(w: int, h: int, area: int, multiple: int) -> tuple[int, int]:

@@ -84,6 +84,20 @@ def test_every_part_of_the_picture_is_looked_at_while_a_face_is_held(gaze):
         assert seen.all()
 
 
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+@pytest.mark.parametrize(("which", "gaze"), [("yunet", FAR_SIGHTED), ("blazeface-short", SHORT_SIGHTED)])
+def test_a_face_in_a_turned_picture_is_found_in_its_place(weights, which, gaze, quarters):
+    upright = portrait((480, 480))
+    planes = Planes(*(np.ascontiguousarray(np.rot90(p, quarters)) for p in (upright.y, upright.u, upright.v)))
+    face = np.zeros((480, 480))
+    x0, y0, x1, y1 = FACE.scaled(480, 480).pixels(480, 480)
+    face[y0:y1, x0:x1] = 1
+    rows, columns = np.nonzero(np.rot90(face, quarters))
+    wanted = Box(columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
+    finder = TurningFaceFinder(dict(nets(weights))[which](), gaze)
+    assert max(found.box.iou(wanted) for found in finder.find(planes).value) > 0.4
+
+
 def test_a_person_is_found_and_the_wall_is_not(weights):
     mask = SelfieSegmenter(weights("person").files["model"]).find(portrait((640, 480))).value
     assert mask.shape == (144, 256)
