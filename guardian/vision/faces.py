@@ -30,7 +30,7 @@ TILE_AREA = 400 * 240
 TINY_AREA = 128 * 96
 NEAR_AREA = 160 * 120
 TURNED_AREA = 192 * 144
-TURNED_SCORE = 0.5
+TURNED_SCORE = 0.35
 CLOSER_SCORE = 0.55
 """Score a face needs in a closer look: hands and leaves look like faces when looked at closely."""
 SCENE_CUT = 22.0
