@@ -117,17 +117,29 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Gaze:
-    """Where a finder looks besides the whole picture.
+class Round:
+    """Looks taken in turn: `at_once` of them in each `every`th picture."""
 
-    always: in each picture. turns: `at_once` of them in each `every`th picture; all of them within
-    `guardian.core.tracks.REVISIT_FRAMES` pictures.
-    """
-
-    always: tuple[Look, ...]
-    turns: tuple[Look, ...]
+    looks: tuple[Look, ...]
     every: int
     at_once: int
+
+    @property
+    def pictures(self) -> int:
+        """Pictures until all looks have been taken."""
+        return -(-len(self.looks) // self.at_once) * self.every
+
+    def due(self, count: int) -> list[Look]:
+        """The looks of the picture with number `count`."""
+        if count % self.every != self.every - 1:
+            return []
+        first = count // self.every * self.at_once
+        return [self.looks[(first + i) % len(self.looks)] for i in range(self.at_once)]
+
+
+Gaze = tuple[Round, ...]
+"""Where a finder looks besides the whole picture. Every round takes at most
+`guardian.core.tracks.REVISIT_FRAMES` pictures."""
 
 
 def tiles(rows: int, look: Look) -> tuple[Look, ...]:
@@ -136,26 +148,29 @@ def tiles(rows: int, look: Look) -> tuple[Look, ...]:
     return tuple(replace(look, x=x, y=y) for y in at for x in at)
 
 
-FAR_SIGHTED = Gaze(
-    always=(),
-    turns=(
-        *tiles(2, Look(0, 0, 0.55, TILE_AREA, CLOSER_SCORE)),
-        Look(0, 0, 1, TINY_AREA),
-        *(Look(0, 0, 1, TURNED_AREA, TURNED_SCORE, quarters) for quarters in (1, 2, 3)),
+FAR_SIGHTED: Gaze = (
+    Round(
+        (
+            *tiles(2, Look(0, 0, 0.55, TILE_AREA, CLOSER_SCORE)),
+            Look(0, 0, 1, TINY_AREA),
+            *(Look(0, 0, 1, TURNED_AREA, TURNED_SCORE, quarters) for quarters in (1, 2, 3)),
+        ),
+        every=2,
+        at_once=1,
     ),
-    every=2,
-    at_once=1,
 )
 """For a network that finds faces of every size but the smallest and the largest."""
-SHORT_SIGHTED = Gaze(
-    always=tiles(2, Look(0, 0, 0.6, NEAR_AREA)),
-    turns=(
-        *tiles(3, Look(0, 0, 0.4, NEAR_AREA)),
-        *tiles(5, Look(0, 0, 0.25, NEAR_AREA)),
-        *(Look(0, 0, 1, NEAR_AREA, TURNED_SCORE, quarters) for quarters in (1, 2, 3)),
+SHORT_SIGHTED: Gaze = (
+    Round(tiles(2, Look(0, 0, 0.6, NEAR_AREA)), every=1, at_once=2),
+    Round(
+        (
+            *tiles(3, Look(0, 0, 0.4, NEAR_AREA)),
+            *tiles(5, Look(0, 0, 0.25, NEAR_AREA)),
+            *(Look(0, 0, 1, NEAR_AREA, TURNED_SCORE, quarters) for quarters in (1, 2, 3)),
+        ),
+        every=1,
+        at_once=2,
     ),
-    every=1,
-    at_once=2,
 )
 """For a network that finds only faces near the camera: it is brought near to every part. What it takes
 for a face by mistake is covered too, for it misses more than it makes up."""
@@ -174,20 +189,12 @@ class TurningFaceFinder:
 
     def find(self, planes: Planes) -> Seen[tuple[Face, ...]] | Unknown:
         """Faces in pixels of `planes`."""
-        looks = [Look(0, 0, 1, WHOLE_AREA), *self._gaze.always]
-        if self._new_scene(planes):
-            looks += self._gaze.turns
-        else:
-            looks += self._turn()
+        everywhere = self._new_scene(planes)
+        looks = [Look(0, 0, 1, WHOLE_AREA)]
+        for one in self._gaze:
+            looks += one.looks if everywhere else one.due(self._count)
         self._count += 1
         return Seen(_merged(np.concatenate([self._look(planes, look) for look in looks])))
-
-    def _turn(self) -> list[Look]:
-        gaze = self._gaze
-        if self._count % gaze.every != gaze.every - 1:
-            return []
-        first = self._count // gaze.every * gaze.at_once
-        return [gaze.turns[(first + i) % len(gaze.turns)] for i in range(gaze.at_once)]
 
     def _look(self, planes: Planes, look: Look) -> F32:
         x0, y0, x1, y1 = box = look.box(*planes.size)
