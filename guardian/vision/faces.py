@@ -31,6 +31,8 @@ TINY_AREA = 128 * 96
 NEAR_AREA = 160 * 120
 TURNED_AREA = 192 * 144
 TURNED_SCORE = 0.35
+NEAR_SCORE = 0.35
+"""BlazeFace gives flat enlarged parts just above 0.3."""
 CLOSER_SCORE = 0.55
 """Score a face needs in a closer look: hands and leaves look like faces when looked at closely."""
 SCENE_CUT = 22.0
@@ -164,8 +166,8 @@ SHORT_SIGHTED: Gaze = (
     Round(tiles(2, Look(0, 0, 0.6, NEAR_AREA)), every=1, at_once=2),
     Round(
         (
-            *tiles(3, Look(0, 0, 0.4, NEAR_AREA)),
-            *tiles(5, Look(0, 0, 0.25, NEAR_AREA)),
+            *tiles(3, Look(0, 0, 0.4, NEAR_AREA, NEAR_SCORE)),
+            *tiles(5, Look(0, 0, 0.25, NEAR_AREA, NEAR_SCORE)),
             *(Look(0, 0, 1, NEAR_AREA, TURNED_SCORE, quarters) for quarters in (1, 2, 3)),
         ),
         every=1,
