@@ -33,8 +33,25 @@ def pictures(n, size=(160, 120)):
         yield picture
 
 
+def slopes(n, size):
+    """A slope of brightness that moves, uint8 BGR: nothing that any network takes for a face."""
+    w, h = size
+    for i in range(n):
+        slope = np.linspace(60, 180, w).astype(np.uint8)[np.newaxis, :, np.newaxis] + np.uint8(2 * i)
+        yield np.ascontiguousarray(np.broadcast_to(slope, (h, w, 3)))
+
+
 def film(
-    path, n=12, size=(160, 120), *, codec="libx264", pix_fmt="yuv420p", pts=None, rotation=0, sound=False
+    path,
+    n=12,
+    size=(160, 120),
+    *,
+    codec="libx264",
+    pix_fmt="yuv420p",
+    pts=None,
+    rotation=0,
+    sound=False,
+    draw=pictures,
 ):
     """Writes a clip and returns its path."""
     with av.open(str(path), "w") as container:
@@ -44,7 +61,7 @@ def film(
         if rotation:
             stream.set_display_rotation(rotation)
         audio = container.add_stream("aac", rate=16_000) if sound else None
-        for i, picture in enumerate(pictures(n, size)):
+        for i, picture in enumerate(draw(n, size)):
             frame = av.VideoFrame.from_ndarray(picture, format="bgr24").reformat(format=pix_fmt)
             frame.pts, frame.time_base = (pts[i] if pts else i * 40), Fraction(1, 1000)
             container.mux(stream.encode(frame))
@@ -151,7 +168,7 @@ def test_uneven_times_are_kept(tmp_path):
     ],
 )
 def test_other_formats_come_out_alike(tmp_path, codec, pix_fmt, name):
-    source = film(tmp_path / name, 8, codec=codec, pix_fmt=pix_fmt)
+    source = film(tmp_path / name, 8, codec=codec, pix_fmt=pix_fmt, draw=slopes)
     assert run(source, tmp_path / "out.mp4", "--mode", "install") is None
     size, _, times, out_format, _ = look(tmp_path / "out.mp4")
     assert (size, len(times), out_format) == ((160, 120), 8, "yuv420p")
