@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -324,6 +324,7 @@ class CallSession:
                 kind,
                 {
                     "violation": change.as_dict(),
+                    "words": [asdict(word) for word in change.words],
                     "video": self.picture.account.budget(),
                     "latency": {"speech_end_to_detect_ms": round(lag_ms)},
                     "asr_model": self._workshop.engines().get(f"speech-{change.language}", change.language),

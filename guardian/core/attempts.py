@@ -114,6 +114,7 @@ class Attempts:
             t_end=hit.t_end,
             t_emitted=look.emitted,
             score=hit.score,
+            words=hit.words,
         )
         return _Attempt(look.ear, change, looks=0)
 
@@ -126,7 +127,12 @@ class Attempts:
         attempt.looks += 1
         if found.rule.id == attempt.last.rule:
             attempt.last = replace(
-                attempt.last, heard=found.heard, t_start=found.t_start, t_end=found.t_end, score=found.score
+                attempt.last,
+                heard=found.heard,
+                t_start=found.t_start,
+                t_end=found.t_end,
+                score=found.score,
+                words=found.words,
             )
         changes: list[ViolationChange] = []
         if not attempt.told and (attempt.looks >= 2 or look.final):

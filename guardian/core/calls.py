@@ -71,8 +71,8 @@ class CallEvent:
     at: UTC RFC 3339 of the moment itself (for speech: when it was said). media_t: seconds since the
     call began. data by type:
 
-    violation.*       {"violation": ViolationChange fields, "video": frame budget, "latency":
-                       {"speech_end_to_detect_ms"}, "asr_model"}
+    violation.*       {"violation": ViolationChange fields, "words": [Token fields], "video": frame budget,
+                       "latency": {"speech_end_to_detect_ms"}, "asr_model"}
     call.joined       {"role"}
     call.left         {"role" or null for the whole call, "reason"}
     call.coverage     {"seconds", "protected_s", "heard_s": {role: s}, "lapses": [...], "video"}

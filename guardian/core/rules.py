@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from guardian.core.digits import digit_runs
 from guardian.core.phrases import Lexicon, Occurrence
+from guardian.core.tokens import Token
 from guardian.core.units import Unit
 from guardian.core.violations import Level, Role
 
@@ -106,6 +107,8 @@ class Hit:
     t_end: float
     score: float
     excuse: str = ""
+    words: tuple[Token, ...] = ()
+    """The units with their times and confidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +261,7 @@ class RuleSet:
             t_end=units[-1].t_end,
             score=round(score * (EXCUSED if excuse else 1.0), 3),
             excuse=excuse,
+            words=tuple(Token(u.text, u.t_start, u.t_end, round(u.confidence, 3)) for u in units),
         )
 
     def _excuse(self, rule: Rule, match: _Match, heard: _Heard) -> str:

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from guardian.core.tokens import Token
+
 
 class Role(StrEnum):
     """The two parties of a call."""
@@ -41,7 +43,7 @@ class ViolationChange:
 
     phrase is the rule's phrase, heard what was recognised (shown whole only to whoever may see it).
     t_start, t_end: media seconds of the words; t_emitted: audio consumed when emitted plus lag.
-    score is 0..1.
+    score is 0..1. words are those of the phrase, with their own times; they are told beside the fields.
     """
 
     id: str
@@ -57,7 +59,10 @@ class ViolationChange:
     t_end: float
     t_emitted: float
     score: float
+    words: tuple[Token, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-ready fields."""
-        return asdict(self)
+        """JSON-ready fields without the words."""
+        fields = asdict(self)
+        del fields["words"]
+        return fields

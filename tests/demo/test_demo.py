@@ -46,6 +46,9 @@ def check_outcome(out: Path):
     violation = next(e for e in events if ".violation.detected." in e["type"])
     assert violation["data"]["actor"]["role"] == "merchant"
     assert {"mode", "state", "budget_ms", "protect_ms"} <= set(violation["data"]["video"])
+    words = violation["data"]["transcript"]["words"]
+    assert words
+    assert all(word["start_ms"] <= word["end_ms"] for word in words)
     with av.open(str(out / "protected.mp4")) as film:
         assert sum(1 for _ in film.decode(video=0)) > 50
     assert (out / "before_after.png").stat().st_size > 10_000
