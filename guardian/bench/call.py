@@ -1,8 +1,8 @@
 """How much delay and processor time a call through Guardian takes, beside a stock aiortc relay.
 
 Every picture carries its number as a coarse code that survives protection. The two peers live in
-this process: the delay of a picture is the time from when the sending track hands it to its encoder
-until it is decoded at the other side. A direct connection of the same run is measured first and its
+this process: the delay of a picture is the time from when the sending track hands over its encoded
+packet until it is decoded at the other side. A direct connection of the same run is measured first and its
 median taken off, so that what is left is what the box in the middle adds.
 """
 
@@ -13,32 +13,30 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 import psutil
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
 from guardian.bench import timecode
-from guardian.core.errors import GuardianError, Unavailable
-from guardian.core.frames import Planes
+from guardian.bench.camera import FPS, LOOP, NumberedCamera, SentTimes, has_person
+from guardian.core.errors import Unavailable
 from guardian.core.violations import Role
 from guardian.demo.ending import run_until_told
 from guardian.demo.headless import running_server
-from guardian.demo.peers import CallClient, CameraTrack, MouthTrack, incoming, new_peer
-from guardian.demo.scene import ScenePicture, planes_from_rgb, portrait, room
+from guardian.demo.peers import CallClient, MouthTrack, incoming, new_peer
 from guardian.demo.voices import Line, english_lines
 from guardian.rtc.convert import planes_of
 
-FPS = 30
-_NOWHERE = np.zeros((0, 0), np.bool_)
+_BELIEVED_S = 10.0
+"""A picture that seems to have been longer on its way is one of the loop before."""
 Say = Callable[[str], None]
 
 
@@ -60,7 +58,7 @@ FULL = Effort(((640, 480), (1280, 720)), (1, 2), 8.0, 40.0)
 class Delays:
     """Milliseconds from sent to seen, of the pictures seen while measuring."""
 
-    sent: dict[int, float] = field(default_factory=dict)
+    sent: SentTimes = field(default_factory=SentTimes.none)
     seen_ms: list[float] = field(default_factory=list)
     measuring: bool = False
     unreadable: int = 0
@@ -71,47 +69,6 @@ class Delays:
             return dict.fromkeys(("p50", "p95", "p99"))
         values = np.percentile(self.seen_ms, [50, 95, 99]) - less_ms
         return {name: round(float(v), 2) for name, v in zip(("p50", "p95", "p99"), values, strict=True)}
-
-
-def _still(size: tuple[int, int], with_person: Callable[[], Any] | None) -> Planes:
-    """A room, with the portrait in its lower part where it can be had."""
-    width, height = size
-    rgb = (
-        room(640, 480)
-        if size == (640, 480)
-        else cv2.resize(room(640, 480), size).astype(np.uint8, copy=False)
-    )
-    if with_person is not None:
-        side = (height - timecode.ROWS) & ~1
-        picture = cv2.resize(with_person(), (side, side), interpolation=cv2.INTER_AREA)
-        x = (width - side) // 2
-        rgb[height - side :, x : x + side] = picture
-    return planes_from_rgb(np.ascontiguousarray(rgb))
-
-
-def _coded(still: Planes, delays: Delays) -> Iterator[ScenePicture]:
-    """The still picture with running numbers, swaying by a few pixels so that nothing stands."""
-    number = 0
-    while True:
-        luma = np.roll(still.y, 2 * (number // 4 % 8), axis=1)
-        timecode.paint(luma, number)
-        delays.sent[number % timecode.COUNT] = -1.0
-        yield ScenePicture(Planes(luma, still.u, still.v), _NOWHERE)
-        number += 1
-
-
-class CodedCamera(CameraTrack):
-    """Notes when each picture was handed over."""
-
-    def __init__(self, still: Planes, delays: Delays) -> None:
-        super().__init__(_coded(still, delays), FPS)
-        self._delays = delays
-
-    async def recv(self) -> av.VideoFrame:
-        number = self.count
-        frame = await super().recv()
-        self._delays.sent[number % timecode.COUNT] = time.monotonic()
-        return frame
 
 
 async def _watch(pc: RTCPeerConnection, delays: Delays) -> None:
@@ -134,8 +91,8 @@ async def _watch(pc: RTCPeerConnection, delays: Delays) -> None:
         number = timecode.read(planes_of(frame).y)
         if number is None:
             delays.unreadable += 1
-        elif (sent := delays.sent.get(number, -1.0)) > 0 and now - sent < 10:
-            delays.seen_ms.append((now - sent) * 1000)
+        elif number < LOOP and 0 < now - delays.sent.at[number] < _BELIEVED_S:
+            delays.seen_ms.append((now - delays.sent.at[number]) * 1000)
 
 
 async def _drain(track: MediaStreamTrack | None) -> None:
@@ -155,13 +112,13 @@ Join = Callable[[Role, RTCPeerConnection], Any]
 class Pair:
     """One call's two peers."""
 
-    def __init__(self, still: Planes, lines: tuple[Line, ...]) -> None:
+    def __init__(self, size: tuple[int, int], lines: tuple[Line, ...]) -> None:
         self.delays = Delays()
         self._shopper, self._merchant = new_peer(), new_peer()
         self._shopper.addTrack(MouthTrack(Role.SHOPPER, lines))
-        self._shopper.addTrack(CodedCamera(still, self.delays))
+        self._shopper.addTrack(NumberedCamera(size, self.delays.sent))
         self._merchant.addTrack(MouthTrack(Role.MERCHANT, lines))
-        self._merchant.addTrack(CodedCamera(still, Delays()))
+        self._merchant.addTrack(NumberedCamera(size, SentTimes.none()))
 
     async def connect(self, join: Join) -> None:
         """Both peers join through the box in the middle."""
@@ -275,8 +232,8 @@ async def _stock_relay() -> AsyncIterator[tuple[Join, psutil.Process]]:
         await process.wait()
 
 
-async def _direct(still: Planes, lines: tuple[Line, ...], effort: Effort) -> Delays:
-    pair = Pair(still, lines)
+async def _direct(size: tuple[int, int], lines: tuple[Line, ...], effort: Effort) -> Delays:
+    pair = Pair(size, lines)
     try:
         await pair.connect_directly()
         await _measured([pair], effort, list)
@@ -285,9 +242,11 @@ async def _direct(still: Planes, lines: tuple[Line, ...], effort: Effort) -> Del
     return pair.delays
 
 
-async def _stock(still: Planes, lines: tuple[Line, ...], effort: Effort) -> tuple[Delays, Load | None]:
+async def _stock(
+    size: tuple[int, int], lines: tuple[Line, ...], effort: Effort
+) -> tuple[Delays, Load | None]:
     async with _stock_relay() as (join, process):
-        pair = Pair(still, lines)
+        pair = Pair(size, lines)
         try:
             await pair.connect(join)
             load = await _measured([pair], effort, lambda: [process])
@@ -303,14 +262,14 @@ class _Guarded:
     statuses: list[dict[str, Any]]
 
 
-async def _guardian(still: Planes, lines: tuple[Line, ...], effort: Effort, calls: int) -> _Guarded:
+async def _guardian(size: tuple[int, int], lines: tuple[Line, ...], effort: Effort, calls: int) -> _Guarded:
     with tempfile.TemporaryDirectory(prefix="guardian-bench-") as folder:
         settings = {"GUARDIAN_LIMITS__MAX_CALLS": str(calls)}
         async with running_server(Path(folder), settings) as url, CallClient(url) as client:
             pairs, ids = [], []
             for _ in range(calls):
                 call_id, legs = await client.create(mode="selfie")
-                pair = Pair(still, lines)
+                pair = Pair(size, lines)
 
                 async def join(role: Role, pc: RTCPeerConnection, legs: Any = legs) -> None:
                     await client.join(legs[role], pc)
@@ -330,22 +289,14 @@ def _server_processes() -> list[psutil.Process]:
     return list(psutil.Process().children(recursive=True))
 
 
-def _person(say: Say) -> Callable[[], Any] | None:
-    try:
-        portrait()
-    except GuardianError:
-        say("scikit-image is not installed, so the measured pictures show a room without a person.")
-        return None
-    return portrait
-
-
 async def _row(size: tuple[int, int], calls: int, effort: Effort, say: Say) -> dict[str, Any]:
-    still = _still(size, _person(say))
+    if not has_person():
+        say("scikit-image is not installed, so the measured pictures show a room without a person.")
     lines = english_lines()
-    direct = await _direct(still, lines, effort)
+    direct = await _direct(size, lines, effort)
     floor = float(np.median(direct.seen_ms)) if direct.seen_ms else 0.0
-    stock, stock_load = await _stock(still, lines, effort)
-    guarded = await _guardian(still, lines, effort, calls)
+    stock, stock_load = await _stock(size, lines, effort)
+    guarded = await _guardian(size, lines, effort, calls)
     if not guarded.delays.seen_ms:
         say("No picture with a number came through Guardian; its delay could not be measured.")
     frames = [status["frames"] for status in guarded.statuses]

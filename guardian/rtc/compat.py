@@ -9,6 +9,7 @@ when a frame's last packet came in or when its encoding was done. `apply()` chan
   out damaged pictures. A picture is whole again from a key frame on; until then key frames are asked for.
 * the decoder thread passes both on to the decoded picture (`stamp_of`).
 * the encoder tells the `Ticket` of a picture how long it took and when it was done.
+* VP8 is encoded by `guardian.rtc.vp8.LiveVp8Encoder`.
 * `audio_level` computes in C what stock computes sample by sample in Python on the event loop:
   measured, a quarter of a core per call.
 
@@ -34,6 +35,8 @@ from aiortc.codecs import get_decoder, get_encoder
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import RtpPacket
+
+from guardian.rtc.vp8 import LiveVp8Encoder
 
 logger = logging.getLogger(__name__)
 
@@ -216,8 +219,8 @@ def _hand_over(loop: asyncio.AbstractEventLoop, output_q: asyncio.Queue[Any], it
 
 
 def timed_encoder(codec: RTCRtpCodecParameters) -> Any:
-    """aiortc's encoder for a codec; pictures that carry a `Ticket` have it told."""
-    encoder = get_encoder(codec)
+    """The encoder for a codec; pictures that carry a `Ticket` have it told."""
+    encoder: Any = LiveVp8Encoder() if codec.name == "VP8" else get_encoder(codec)
     stock_encode = encoder.encode
 
     def encode(frame: av.frame.Frame, force_keyframe: bool = False) -> Any:
@@ -250,4 +253,5 @@ def apply() -> None:
     receiver.JitterBuffer = MarkerJitterBuffer
     receiver.decoder_worker = decoder_worker
     sender.get_encoder = timed_encoder
-    importlib.import_module("aiortc.rtp").compute_audio_level_dbov = audio_level  # type: ignore[attr-defined]
+    rtp: Any = importlib.import_module("aiortc.rtp")
+    rtp.compute_audio_level_dbov = audio_level

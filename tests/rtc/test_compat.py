@@ -242,3 +242,33 @@ def test_the_audio_level_is_the_stock_one(amplitude, layout):
     frame = av.AudioFrame.from_ndarray(samples, "s16", layout)
     frame.sample_rate = 48000
     assert compat.audio_level(frame) == stock.compute_audio_level_dbov(frame)
+
+
+def picture(width=128, height=96):
+    frame = av.VideoFrame.from_ndarray(np.full((height * 3 // 2, width), 90, np.uint8), "yuv420p")
+    frame.pts, frame.time_base = 0, compat_time_base()
+    return frame
+
+
+def test_stock_opens_vp8_for_all_cores_and_with_noise_filtering():
+    """When this fails, upstream has other options and ours want another look."""
+    source = inspect.getsource(Vp8Encoder.encode)
+    assert '"noise-sensitivity": "4"' in source
+    assert "multiprocessing.cpu_count()" in source
+    assert "self.codec is None" in source
+
+
+def test_vp8_is_encoded_by_a_codec_of_our_own_that_follows_size_and_bitrate():
+    encoder = compat.timed_encoder(VP8)
+    assert encoder.encode(picture())[0]
+    first = encoder.codec
+    assert encoder.encode(picture())[0]
+    assert encoder.codec is first, "aiortc keeps it"
+    assert first.thread_count == 1
+    encoder.target_bitrate = 1_400_000
+    encoder.encode(picture())
+    second = encoder.codec
+    assert second is not first
+    assert second.bit_rate == 1_400_000
+    encoder.encode(picture(64, 48))
+    assert (encoder.codec.width, encoder.codec.height) == (64, 48)
