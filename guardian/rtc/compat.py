@@ -232,7 +232,7 @@ def timed_encoder(codec: RTCRtpCodecParameters) -> Any:
             ticket.sent((done - started) * 1000, done)
         return result
 
-    encoder.encode = encode  # type: ignore[method-assign]
+    encoder.encode = encode
     return encoder
 
 
