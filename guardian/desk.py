@@ -17,7 +17,7 @@ from guardian.telemetry.metrics import Metrics
 
 
 class Desk:
-    """The `EventDesk` of a server: short and synchronous; a thread of its own waits for the disk.
+    """Where events of calls go: short and synchronous; a thread of its own waits for the disk.
 
     on_kept: called from that thread after each commit.
     """

@@ -16,9 +16,10 @@ from guardian.resources import resource
 from guardian.speech.chain import HearingChain
 from guardian.speech.rules_file import load_rules
 from guardian.speech.sphinx import PocketSphinxEn
-from guardian.speech.syllables import SyllablesZh
+from guardian.speech.syllables import SYLLABLES_ZH
+from guardian.speech.transducer import TransducerRecogniser
 from guardian.speech.vad import LoudnessVad, SileroVad, Vad
-from guardian.speech.words import WordsEn
+from guardian.speech.words import WORDS_EN
 
 LANGUAGES = ("zh", "en")
 ENGINES = ("syllables-zh", "words-en", "pocketsphinx")
@@ -87,9 +88,9 @@ def _engine(store: ModelStore, engine: str, notes: list[str]) -> _Factory:
     if not found.preferred:
         notes.append(found.note)
     if engine == "syllables-zh":
-        return partial(SyllablesZh, found.files)
+        return partial(TransducerRecogniser, found.files, SYLLABLES_ZH)
     if engine == "words-en":
-        return partial(WordsEn, found.files)
+        return partial(TransducerRecogniser, found.files, WORDS_EN)
     return PocketSphinxEn
 
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from guardian.core.calls import Answer, CallEvent, CallSpec, Scope
+from guardian.core.calls import Answer, CallSpec, Scope
 from guardian.core.frames import AudioChunk, Mode, Planes, RawFrame, SafeFrame
 from guardian.core.notes import Face, FrameNotes, Lapse, Seen, Unknown
 from guardian.core.protection import CurtainReason
@@ -116,14 +116,6 @@ class Sink(Protocol):
     timeout_s: float
 
     async def deliver(self, event_id: str, body: bytes) -> None: ...
-
-
-class EventDesk(Protocol):
-    """Where events of calls go: enveloped, stored and queued for every sink in one step."""
-
-    def publish(self, spec: CallSpec, event: CallEvent) -> None:
-        """Accepts the event for good. Short and synchronous; raises when it cannot be kept."""
-        ...
 
 
 class CallHost(Protocol):

@@ -55,7 +55,6 @@ class _Seen:
     status: dict[str, Any] = field(default_factory=dict)
     sound_began: float = 0.0
     call_began: float = 0.0
-    connected_s: float | None = None
     first_picture_s: float | None = None
     frames_sent: int = 0
 

@@ -3,46 +3,16 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-from guardian.core.frames import AudioChunk
-from guardian.core.tokens import Hypothesis, Token
+from guardian.core.tokens import Token
 from guardian.core.units import INITIALS
-from guardian.speech.transducer import Piece, Transducer
+from guardian.speech.transducer import Piece, Tongue
 
-NAME = "syllables-zh"
 LAST_S = 0.24
 """How long a syllable is taken to last when nothing follows it closely."""
 
 _TONES = {"\u0304": "1", "\u0301": "2", "\u030c": "3", "\u0300": "4"}
-
-
-class SyllablesZh:
-    """The wenetspeech zipformer as a plain recogniser; see `guardian.core.ports.Recogniser`."""
-
-    name = NAME
-    language = "zh"
-
-    def __init__(self, files: Mapping[str, Path]) -> None:
-        self._engine = Transducer(files)
-        self._count = 0
-
-    def hear(self, chunk: AudioChunk) -> Hypothesis | None:
-        """Takes sound; answers when syllables were added."""
-        if not self._engine.hear(chunk):
-            return None
-        pieces = self._engine.pieces()
-        if len(pieces) == self._count:
-            return None
-        self._count = len(pieces)
-        return Hypothesis(syllables(pieces), False, self.language)
-
-    def finish(self) -> Hypothesis | None:
-        """Ends the utterance."""
-        pieces = self._engine.flush()
-        self._count = 0
-        return Hypothesis(syllables(pieces), True, self.language) if pieces else None
 
 
 def numbered(piece: str) -> tuple[str, str]:
@@ -80,3 +50,7 @@ def syllables(pieces: Sequence[Piece]) -> tuple[Token, ...]:
         )
         initial = None
     return tuple(tokens)
+
+
+SYLLABLES_ZH = Tongue("syllables-zh", "zh", syllables)
+"""The wenetspeech zipformer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import exp
@@ -14,6 +14,7 @@ import numpy as np
 import sherpa_onnx
 
 from guardian.core.frames import SPEECH_RATE, AudioChunk
+from guardian.core.tokens import Hypothesis, Token
 
 TAIL_S = 0.5
 """Silence fed at the end so that the last word leaves the encoder (chunk 16 frames + look-ahead)."""
@@ -87,3 +88,38 @@ class Transducer:
             self._recognizer.decode_stream(self._stream)
             stepped = True
         return stepped
+
+
+@dataclass(frozen=True, slots=True)
+class Tongue:
+    """What a network speaks: the engine's name, its language, and how its pieces become tokens."""
+
+    name: str
+    language: str
+    join: Callable[[Sequence[Piece]], tuple[Token, ...]]
+
+
+class TransducerRecogniser:
+    """A transducer as a plain recogniser; see `guardian.core.ports.Recogniser`."""
+
+    def __init__(self, files: Mapping[str, Path], tongue: Tongue) -> None:
+        self._engine = Transducer(files)
+        self._tongue = tongue
+        self._count = 0
+        self.name, self.language = tongue.name, tongue.language
+
+    def hear(self, chunk: AudioChunk) -> Hypothesis | None:
+        """Takes sound; answers when tokens were added or grew."""
+        if not self._engine.hear(chunk):
+            return None
+        pieces = self._engine.pieces()
+        if len(pieces) == self._count:
+            return None
+        self._count = len(pieces)
+        return Hypothesis(self._tongue.join(pieces), False, self.language)
+
+    def finish(self) -> Hypothesis | None:
+        """Ends the utterance."""
+        pieces = self._engine.flush()
+        self._count = 0
+        return Hypothesis(self._tongue.join(pieces), True, self.language) if pieces else None

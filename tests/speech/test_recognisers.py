@@ -13,10 +13,10 @@ from guardian.ears import open_ears
 from guardian.models import ModelStore
 from guardian.resources import resource
 from guardian.speech.audio import chunks_of
-from guardian.speech.syllables import SyllablesZh, numbered
-from guardian.speech.transducer import Transducer
+from guardian.speech.syllables import SYLLABLES_ZH, numbered
+from guardian.speech.transducer import Transducer, TransducerRecogniser
 from guardian.speech.vad import WINDOW, SileroVad
-from guardian.speech.words import WordsEn
+from guardian.speech.words import WORDS_EN
 
 
 def whole(engine, path):
@@ -47,7 +47,7 @@ def test_tone_marks_become_numbers(piece, expected):
 
 
 def test_mandarin_becomes_timed_syllables(weights, shared_media):
-    engine = SyllablesZh(weights("syllables-zh").files)
+    engine = TransducerRecogniser(weights("syllables-zh").files, SYLLABLES_ZH)
     found = whole(engine, shared_media / "speech" / "zh" / "phrases" / "zh_001.ogg")
     assert [token.text for token in found.tokens[:3]] == ["jia1", "ge4", "wei1"]
     assert found.tokens[0].t_start == pytest.approx(0.45, abs=0.3)
@@ -55,7 +55,7 @@ def test_mandarin_becomes_timed_syllables(weights, shared_media):
 
 
 def test_times_follow_the_sound_and_the_engine_goes_on(weights):
-    engine = WordsEn(weights("words-en").files)
+    engine = TransducerRecogniser(weights("words-en").files, WORDS_EN)
     path = clip("merchant_innocent.ogg")
     first = whole(engine, path)
     for chunk in chunks_of(path):
