@@ -63,7 +63,12 @@ def test_a_stopped_protect_leaves_no_half_file(weights, clip, tmp_path, name, co
     weights("person")
     script = STOPPED_AT_THE_THIRD_FRAME.format(name=name)
     outputs = ["out.mp4", "--report", "report.json", "--trace", "trace.jsonl"]
-    done = guardian("-c", script, "protect", clip, *outputs, cwd=tmp_path)
+    # A shell turns signals off for what it runs in the background, these tests perhaps among it.
+    heard = signal.Signals[name]
+    done = guardian(
+        "-c", script, "protect", clip, *outputs,
+        cwd=tmp_path, preexec_fn=lambda: signal.signal(heard, signal.SIG_DFL),
+    )  # fmt: skip
     assert done.returncode == code, done.stderr.decode()
     assert b"Traceback" not in done.stderr
     assert os.listdir(tmp_path) == [clip.name]
