@@ -145,6 +145,8 @@ class CallProcess:
         while True:
             due = loop.time() + _BEAT_S
             await asyncio.sleep(_BEAT_S)
+            if self._link.behind:
+                continue
             status = {**call.status(), "loop_lag_ms": round((loop.time() - due) * 1000, 1)}
             self._link.write({"note": Note.BEAT, "lane_age_s": call.picture.lane_age_s, "status": status})
             await self._link.flush()

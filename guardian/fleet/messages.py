@@ -128,6 +128,11 @@ class Link:
         if not self._writer.is_closing():
             self._writer.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
 
+    @property
+    def behind(self) -> bool:
+        """Whether the other side has not read for long; what can be said later should wait then."""
+        return self._writer.transport.get_write_buffer_size() > MAX_LINE
+
     async def flush(self) -> None:
         """Waits until the messages are on their way, or the other side is gone or stuck."""
         try:

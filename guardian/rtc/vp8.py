@@ -1,8 +1,8 @@
 """VP8 encoding at the speed of a live call.
 
 aiortc's encoder opens libvpx with noise filtering and a slow preset, and with as many threads as the
-machine has cores, whatever the cgroup. Measured at 640x480 on protected pictures: 2.0 ms a frame
-stock, 1.3 ms like this, at the same quality for a third of the bits where the picture is still.
+machine has cores, whatever the cgroup. Measured at 640x480 on a moving scene, target 1 Mbit/s: stock
+2.0 to 2.8 ms a frame, 309 kbit/s, 41.8 dB; like this 1.1 to 1.3 ms, 95 kbit/s, 39.3 dB.
 """
 
 from __future__ import annotations

@@ -135,8 +135,7 @@ class VideoChain:
                 stages.done("cover")
                 self._in_time(raw)
                 safe = self._trusted(safe, raw, mode)
-        # The one place where anything a finder or a broken picture can do ends: behind the curtain.
-        except Exception as problem:  # noqa: BLE001
+        except Exception as problem:  # noqa: BLE001 - whatever a finder or a broken picture does ends here
             safe = self._doubted(raw, problem)
         notes = FrameNotes(
             state=self._protection.state,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 from dataclasses import asdict
 
 import pytest
@@ -13,6 +15,8 @@ from guardian.core.config import IceServer, MediaConfig, WorkConfig
 from guardian.core.frames import Mode
 from guardian.core.violations import Role
 from guardian.fleet.messages import (
+    MAX_LINE,
+    Link,
     config_from_json,
     error_message,
     event_from_json,
@@ -60,3 +64,18 @@ def test_an_unknown_error_is_a_failed_call():
     with pytest.raises(errors.CallFailed):
         raise_from({"error": "SomethingNew", "message": "No."})
     raise_from({"ok": {}})
+
+
+def test_a_link_nobody_reads_says_that_it_is_behind():
+    async def scenario():
+        ours, theirs = socket.socketpair()
+        with theirs:
+            link = Link(*await asyncio.open_connection(sock=ours))
+            fresh = link.behind
+            for _ in range(4):
+                link.write({"note": "beat", "padding": "x" * MAX_LINE})
+            late = link.behind
+            link.close()
+            return fresh, late
+
+    assert asyncio.run(scenario()) == (False, True)
