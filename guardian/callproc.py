@@ -87,15 +87,17 @@ def leg_maker(config: WorkConfig) -> LegMaker:
     """Legs over aiortc."""
     from guardian.rtc.convert import SpeechTap
     from guardian.rtc.peer import LegEnded, Outgoing, Peer
+    from guardian.rtc.relay import VideoRelay
     from guardian.rtc.tracks import RelayVideoTrack, SafeVideoTrack, VoiceTrack
 
     def open_leg(role: Role, sources: Sources) -> Peer:
         voice = VoiceTrack(sources.voices[role.other])
         if role is Role.MERCHANT:
             return Peer(config.media, Outgoing(voice, SafeVideoTrack(sources.safe, sources.sent)))
-        return Peer(config.media, Outgoing(voice, RelayVideoTrack(sources.relayed)))
+        assert isinstance(sources.relay, VideoRelay)
+        return Peer(config.media, Outgoing(voice, RelayVideoTrack(sources.relay), sources.limit))
 
-    return LegMaker(open_leg, SpeechTap, LegEnded)
+    return LegMaker(open_leg, SpeechTap, VideoRelay, LegEnded)
 
 
 class CallProcess:

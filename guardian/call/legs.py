@@ -11,7 +11,7 @@ from guardian.core.frames import AudioChunk, RawFrame, SafeFrame
 from guardian.core.violations import Role
 
 Opaque = Any
-"""A decoded picture or piece of sound of the media library: passed on, never looked into."""
+"""Media of the library, encoded or decoded: passed on, never looked into."""
 
 
 class Leg(Protocol):
@@ -27,11 +27,17 @@ class Leg(Protocol):
 
     async def add_candidates(self, fragment: str) -> None: ...
 
+    def pass_on(self, kind: str, sink: Callable[[Opaque], None]) -> None: ...
+
+    def request_key_frame(self) -> None: ...
+
+    def limit_bitrate(self, bits_per_s: int) -> None: ...
+
     async def next_picture(self, timeout_s: float) -> RawFrame: ...
 
-    async def next_relayed(self, timeout_s: float) -> Opaque: ...
-
     async def next_sound(self, timeout_s: float) -> Opaque: ...
+
+    def network(self) -> dict[str, int]: ...
 
     async def close(self) -> None: ...
 
@@ -40,6 +46,16 @@ class SpeechTap(Protocol):
     """Turns a leg's sound into chunks to be heard."""
 
     def chunks(self, frame: Opaque, t: float) -> Iterator[AudioChunk]: ...
+
+
+class Relay(Protocol):
+    """Encoded video of one leg on its way to the other."""
+
+    def put(self, frame: Opaque) -> None: ...
+
+    def restart(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +70,15 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where outgoing media come from."""
+    """Where outgoing media come from, and who is told what the receiver asks for."""
 
     safe: Callable[[], Awaitable[SafeFrame]]
     """The shopper's picture for the merchant; always has something safe to show."""
     sent: Callable[[SafeFrame, float, float], None]
-    relayed: Callable[[float], Awaitable[Opaque]]
-    """The merchant's picture for the shopper."""
+    relay: Relay
+    """The merchant's video for the shopper."""
+    limit: Callable[[int], None]
+    """Told how many bits per second of the merchant's video the shopper can take."""
     voices: dict[Role, Callable[[float], Awaitable[Opaque]]]
     """The voice of a role, for the other one."""
 
@@ -71,5 +89,7 @@ class LegMaker:
 
     open: Callable[[Role, Sources], Leg]
     tap: Callable[[float], SpeechTap]
+    relay: Callable[[Callable[[], None]], Relay]
+    """Makes a relay; the argument is called when it needs a key frame."""
     ended: type[Exception]
     """What `next_*` raise when nothing more will come."""

@@ -56,10 +56,13 @@ class VoiceWay:
         """How long the ears have been at their present piece."""
         return self._lane.age_s
 
-    def put(self, piece: Piece) -> None:
-        """A piece of sound has come in."""
+    def pass_on(self, frame: Opaque) -> None:
+        """A piece of encoded sound has come in, for the other leg."""
         if not self.muted:
-            self._pass.put(piece.frame)
+            self._pass.put(frame)
+
+    def put(self, piece: Piece) -> None:
+        """A piece of sound has come in, to be heard."""
         if not self.allowed:
             return
         self.account.sound_s += piece.seconds

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import av
@@ -20,11 +21,13 @@ from aiortc import (
     RTCPeerConnection,
     RTCSessionDescription,
 )
+from aiortc.codecs import get_capabilities
 from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 from aiortc.sdp import candidate_from_sdp
 
 from guardian.core.config import IceServer, MediaConfig
-from guardian.core.errors import OfferRefused
+from guardian.core.errors import CallFailed, OfferRefused
 from guardian.core.frames import RawFrame
 from guardian.rtc import compat
 from guardian.rtc.convert import planes_of
@@ -44,14 +47,28 @@ class LegEnded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """What a leg is sent."""
+    """What a leg is sent. limit: told how many bits per second of video the other side can take."""
 
     audio: MediaStreamTrack
     video: MediaStreamTrack
+    limit: Callable[[int], None] | None = None
 
 
 def _ice(server: IceServer) -> RTCIceServer:
     return RTCIceServer(urls=list(server.urls), username=server.username, credential=server.credential)
+
+
+def kinds_of(sdp: str) -> dict[str, str]:
+    """The kinds an offer has sections of, each to be answered both ways as far as the offer allows."""
+    names = [line[2:].split(" ", 1)[0] for line in sdp.splitlines() if line.startswith("m=")]
+    return {kind: "sendrecv" for kind in ("audio", "video") if kind in names}
+
+
+def _preferences(kind: str) -> list[RTCRtpCodecCapability]:
+    """Opus; VP8 before H.264, so that both legs speak the same and video can be relayed as it is."""
+    wanted = ("audio/opus",) if kind == "audio" else ("video/vp8", "video/rtx", "video/h264")
+    codecs = get_capabilities(kind).codecs
+    return [codec for mime in wanted for codec in codecs if codec.mimeType.lower() == mime]
 
 
 def _refuse(channel: RTCDataChannel) -> None:
@@ -79,6 +96,14 @@ class Peer:
     def _on_track(self, track: MediaStreamTrack) -> None:
         self._incoming.setdefault(track.kind, track)
 
+    def _receiver(self, kind: str) -> compat.Receiver | None:
+        track = self._incoming.get(kind)
+        for transceiver in self._pc.getTransceivers():
+            if track is not None and transceiver.receiver.track is track:
+                assert isinstance(transceiver.receiver, compat.Receiver)
+                return transceiver.receiver
+        return None
+
     def _on_state(self) -> None:
         state = self._pc.connectionState
         if state == "connected":
@@ -95,8 +120,9 @@ class Peer:
         offer = RTCSessionDescription(reduce_offer(sdp), "offer")
         try:
             async with asyncio.timeout(_ANSWER_S):
+                self._attach(kinds_of(offer.sdp))
                 await self._pc.setRemoteDescription(offer)
-                self._attach()
+                self._silence_extra()
                 answer = await self._pc.createAnswer()
                 if answer is None:
                     raise OfferRefused("The offer could not be answered.")
@@ -112,16 +138,44 @@ class Peer:
             ) from error
         return self._pc.localDescription.sdp
 
-    def _attach(self) -> None:
-        """Gives the first audio and the first video section our track and silences all others."""
-        waiting = {"audio": self._outgoing.audio, "video": self._outgoing.video}
+    async def offer(self, directions: Mapping[str, str]) -> str:
+        """An offer with candidates, as a client of an SFU makes it. directions: kind -> `sendonly`,
+        `recvonly` or `sendrecv`. CallFailed when it cannot be made.
+        """
+        self._attach(directions)
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                await self._pc.setLocalDescription(await self._pc.createOffer())
+        except TimeoutError as error:
+            raise CallFailed("The offer could not be made in time.") from error
+        return self._pc.localDescription.sdp
+
+    async def accept(self, sdp: str) -> None:
+        """Takes the answer to our offer. OfferRefused when it cannot be used."""
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+        except Exception as error:
+            logger.info("answer refused", extra={"error": type(error).__name__})
+            raise OfferRefused("The answer is not a WebRTC session description Guardian can use.") from error
+
+    def _attach(self, directions: Mapping[str, str]) -> None:
+        """One audio and one video transceiver at most, with our tracks, before any description is set."""
+        tracks = {"audio": self._outgoing.audio, "video": self._outgoing.video}
+        for kind, direction in directions.items():
+            transceiver = self._pc.addTransceiver(tracks[kind], direction)
+            transceiver.setCodecPreferences(_preferences(kind))
+            if kind == "video":
+                assert isinstance(transceiver.sender, compat.Sender)
+                transceiver.sender.on_bitrate = self._outgoing.limit
+
+    def _silence_extra(self) -> None:
+        """Sections beyond the first of each kind would be ways round protection and hearing."""
+        seen: set[str] = set()
         for transceiver in self._pc.getTransceivers():
-            track = waiting.pop(transceiver.kind, None)
-            if track is None:
+            if transceiver.kind in seen:
                 transceiver.direction = "inactive"
-            else:
-                transceiver.sender.replaceTrack(track)
-                transceiver.direction = "sendrecv"
+            seen.add(transceiver.kind)
 
     async def add_candidates(self, fragment: str) -> None:
         """Adds trickled remote candidates. OfferRefused when they cannot be read."""
@@ -148,12 +202,6 @@ class Peer:
             stamp = compat.Stamp(time.monotonic(), whole=False)
         return RawFrame(planes_of(frame), frame.time or 0.0, stamp.arrived, stamp.whole)
 
-    async def next_relayed(self, timeout_s: float) -> av.VideoFrame:
-        """The next picture as it is, to be relayed. TimeoutError; LegEnded."""
-        frame = await self._next("video", timeout_s)
-        assert isinstance(frame, av.VideoFrame)
-        return frame
-
     async def next_sound(self, timeout_s: float) -> av.AudioFrame:
         """The next piece of sound. TimeoutError; LegEnded."""
         frame = await self._next("audio", timeout_s)
@@ -168,6 +216,30 @@ class Peer:
             return await next_frame(track, timeout_s)
         except MediaStreamError as error:
             raise LegEnded from error
+
+    def pass_on(self, kind: str, sink: Callable[[compat.EncodedFrame], None]) -> None:
+        """Has encoded frames of a kind given to `sink` as they arrive. Video is not decoded any more then."""
+        receiver = self._receiver(kind)
+        if receiver is not None:
+            receiver.pass_on(lambda frame: None if self.closed.is_set() else sink(frame))
+            receiver.decodes = kind == "audio"
+
+    def request_key_frame(self) -> None:
+        """Asks the other side for a key frame of its video."""
+        receiver = self._receiver("video")
+        if receiver is not None:
+            receiver.request_key_frame()
+
+    def limit_bitrate(self, bits_per_s: int) -> None:
+        """Asks the other side to send no more video than this."""
+        receiver = self._receiver("video")
+        if receiver is not None:
+            receiver.ceiling = bits_per_s
+
+    def network(self) -> dict[str, int]:
+        """Counts of what the network did to the video that came in."""
+        receiver = self._receiver("video")
+        return {} if receiver is None else receiver.counts()
 
     async def close(self) -> None:
         """Hangs up; never takes longer than its deadline."""

@@ -18,12 +18,11 @@ class Nothing(Exception):
 
 
 class FakeLeg:
-    """Connected from the start; sends nothing."""
+    """Connected when the scenario says so; sends nothing."""
 
     def __init__(self, number):
         self.session_id = f"s{number}"
         self.connected, self.closed = asyncio.Event(), asyncio.Event()
-        self.connected.set()
 
     def receives(self, kind):
         return False
@@ -34,8 +33,30 @@ class FakeLeg:
     async def add_candidates(self, fragment):
         pass
 
+    def pass_on(self, kind, sink):
+        pass
+
+    def network(self):
+        return {}
+
     async def close(self):
         self.closed.set()
+
+
+class FakeRelay:
+    """Takes nothing."""
+
+    def __init__(self, ask):
+        self.restarts = 0
+
+    def put(self, frame):
+        raise AssertionError("nobody sends")
+
+    def restart(self):
+        self.restarts += 1
+
+    def close(self):
+        pass
 
 
 def no_models(*_):
@@ -63,7 +84,11 @@ def told(scenario):
             return legs[-1]
 
         shop = Workshop(
-            LegMaker(open_leg, no_models, Nothing), Eyes(no_models, no_models), no_models, dict, tell
+            LegMaker(open_leg, no_models, FakeRelay, Nothing),
+            Eyes(no_models, no_models),
+            no_models,
+            dict,
+            tell,
         )
         call = CallSession(CallSpec("c", "t", {}), WorkConfig(), shop)
         async with asyncio.TaskGroup() as tasks:
@@ -80,6 +105,7 @@ def told(scenario):
 def test_a_leg_that_is_still_there_leaves_because_the_call_ends():
     async def scenario(call, legs, until):
         await call.offer(Role.SHOPPER, "v=0")
+        legs[0].connected.set()
         await until(1)
 
     assert told(scenario) == [
@@ -89,23 +115,29 @@ def test_a_leg_that_is_still_there_leaves_because_the_call_ends():
     ]
 
 
-def test_a_new_session_of_a_role_takes_over_and_the_role_has_not_left():
+def test_a_new_session_of_a_role_takes_over_when_it_is_connected_and_the_role_has_not_left():
     async def scenario(call, legs, until):
         await call.offer(Role.MERCHANT, "v=0")
+        legs[0].connected.set()
         await until(1)
         await call.offer(Role.MERCHANT, "v=0")
+        await call.trickle("s0", "a=end-of-candidates")
+        await call.trickle("s1", "a=end-of-candidates")
+        assert not legs[0].closed.is_set(), "make before break"
+        assert call.status()["legs"]["merchant"]["session"] == "s0"
+        legs[1].connected.set()
         async with asyncio.timeout(10):
             await legs[0].closed.wait()
         assert not legs[1].closed.is_set()
         with pytest.raises(NoSuchCall):
             await call.trickle("s0", "a=end-of-candidates")
-        await call.trickle("s1", "a=end-of-candidates")
         call.hang_up("s0", "late")
-        assert call.status()["legs"]["merchant"] == {"connected": True, "session": "s1"}
+        assert call.status()["legs"]["merchant"] == {"connected": True, "session": "s1", "network": {}}
         call.hang_up("s1", "hung up")
         await until(2)
-        assert call.status()["legs"]["merchant"] == {"connected": False, "session": None}
+        assert call.status()["legs"]["merchant"] == {"connected": False, "session": None, "network": {}}
         await call.offer(Role.MERCHANT, "v=0")
+        legs[2].connected.set()
         await until(3)
 
     assert told(scenario) == [
@@ -113,5 +145,27 @@ def test_a_new_session_of_a_role_takes_over_and_the_role_has_not_left():
         ("call.left", "merchant", "hung up"),
         ("call.joined", "merchant", None),
         ("call.left", "merchant", "the call ended"),
+        ("call.left", None, "done"),
+    ]
+
+
+def test_a_session_that_never_connects_changes_nothing_and_a_newer_one_takes_its_turn():
+    async def scenario(call, legs, until):
+        await call.offer(Role.SHOPPER, "v=0")
+        legs[0].connected.set()
+        await until(1)
+        await call.offer(Role.SHOPPER, "v=0")
+        await call.offer(Role.SHOPPER, "v=0")
+        async with asyncio.timeout(10):
+            await legs[1].closed.wait()
+        call.hang_up("s2", "gave up")
+        await asyncio.sleep(0.05)
+        assert legs[2].closed.is_set()
+        assert not legs[0].closed.is_set()
+        assert call.status()["legs"]["shopper"]["session"] == "s0"
+
+    assert told(scenario) == [
+        ("call.joined", "shopper", None),
+        ("call.left", "shopper", "the call ended"),
         ("call.left", None, "done"),
     ]

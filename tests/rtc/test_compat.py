@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-import queue
 import random
 import threading
 from importlib.metadata import version
@@ -20,6 +19,11 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import RtpPacket
 
 from guardian.rtc import compat
+from guardian.rtc.compat.decoding import DecodeQueue, decoder_worker, frames_in_order
+from guardian.rtc.compat.frames import StampedFrame
+from guardian.rtc.compat.sending import timed_encoder
+from guardian.rtc.compat.sound_level import audio_level
+from guardian.rtc.compat.video_jitter import VideoJitter
 
 H264 = RTCRtpCodecParameters(
     mimeType="video/H264",
@@ -47,7 +51,7 @@ def test_stock_holds_a_complete_frame_until_the_next_one_begins():
 
 
 def test_a_frame_leaves_with_its_last_packet():
-    buffer = compat.MarkerJitterBuffer(capacity=16, is_video=True)
+    buffer = VideoJitter(16)
     assert buffer.add(packet(1, 1000, data=b"a"))[1] is None
     frame = buffer.add(packet(2, 1000, marker=1, data=b"b"))[1]
     assert (frame.data, frame.timestamp) == (b"ab", 1000)
@@ -55,18 +59,18 @@ def test_a_frame_leaves_with_its_last_packet():
 
 
 def test_a_frame_without_marker_leaves_when_the_next_one_begins():
-    buffer = compat.MarkerJitterBuffer(capacity=16, is_video=True)
+    buffer = VideoJitter(16)
     buffer.add(packet(1, 1000, data=b"a"))
     assert buffer.add(packet(2, 2000, data=b"b"))[1].data == b"a"
 
 
 def test_all_frames_that_become_complete_leave_at_once():
-    buffer = compat.MarkerJitterBuffer(capacity=16, is_video=True)
+    buffer = VideoJitter(16)
     buffer.add(packet(1, 1000, data=b"a"))
     buffer.add(packet(3, 2000, marker=1, data=b"c"))
     buffer.add(packet(4, 3000, marker=1, data=b"d"))
     frame = buffer.add(packet(2, 1000, marker=1, data=b"b"))[1]
-    assert [f.data for f in compat._frames_in_order(frame)] == [b"ab", b"c", b"d"]
+    assert [f.data for f in frames_in_order(frame)] == [b"ab", b"c", b"d"]
 
 
 @pytest.mark.parametrize("first", [0, 65530])
@@ -77,22 +81,17 @@ def test_packets_in_any_order_give_the_frames_in_order(first):
         window = packets[start + 1 : start + 6]
         rng.shuffle(window)
         packets[start + 1 : start + 6] = window
-    buffer = compat.MarkerJitterBuffer(capacity=64, is_video=True)
+    buffer = VideoJitter(64)
     found = [frame for p in packets if (frame := buffer.add(p)[1]) is not None]
-    data = b"".join(f.data for one in found for f in compat._frames_in_order(one))
+    data = b"".join(f.data for one in found for f in frames_in_order(one))
     assert data == bytes(range(30))
 
 
 def test_timestamps_of_frames_that_follow_are_mapped_over_the_wrap():
-    first = compat.StampedFrame(b"", 0xFFFFFFF0, 0.0)
-    first.following.append(compat.StampedFrame(b"", 0x10, 0.0))
+    first = StampedFrame(b"", 0xFFFFFFF0, 0.0)
+    first.following.append(StampedFrame(b"", 0x10, 0.0))
     first.timestamp = 900
-    assert [f.timestamp for f in compat._frames_in_order(first)] == [900, 900 + 0x20]
-
-
-def test_sound_is_left_to_the_stock_buffer():
-    buffer = compat.MarkerJitterBuffer(capacity=16, prefetch=4)
-    assert [buffer.add(packet(i, i * 960, marker=1))[1] is None for i in range(1, 5)] == [True] * 4
+    assert [f.timestamp for f in frames_in_order(first)] == [900, 900 + 0x20]
 
 
 def test_what_the_patches_replace_is_there_with_the_shape_they_count_on():
@@ -136,16 +135,16 @@ class Decoding:
 
     def run(self, codec, *frames):
         """The stamps of the pictures that came out."""
-        tasks = queue.Queue()
+        tasks = DecodeQueue()
         for task in (*((codec, frame) for frame in frames), None):
             tasks.put(task)
-        compat.decoder_worker(self, tasks, self, self.error)
+        decoder_worker(self, tasks, self, self.error)
         assert self.items.pop() is None
         return [compat.stamp_of(picture) for picture in self.items]
 
 
 def stamped(data, timestamp, arrived=0.0, after_loss=False):
-    frame = compat.StampedFrame(data, timestamp, arrived)
+    frame = StampedFrame(data, timestamp, arrived)
     frame.after_loss = after_loss
     return frame
 
@@ -198,19 +197,19 @@ def test_a_stream_that_does_not_begin_with_a_key_frame_is_not_whole():
 
 
 def test_the_first_frame_after_packets_were_given_up_is_marked():
-    buffer = compat.MarkerJitterBuffer(capacity=16, is_video=True)
+    buffer = VideoJitter(16)
     assert not buffer.add(packet(1, 1000, marker=1))[1].after_loss
     marks = []
     for i in range(3, 30):
         frame = buffer.add(packet(i, 1000 * i, marker=1))[1]
         if frame is not None:
-            marks += [one.after_loss for one in compat._frames_in_order(frame)]
+            marks += [one.after_loss for one in frames_in_order(frame)]
     assert marks[0]
     assert not any(marks[1:])
 
 
 def test_a_jump_of_the_sequence_is_a_loss():
-    buffer = compat.MarkerJitterBuffer(capacity=16, is_video=True)
+    buffer = VideoJitter(16)
     buffer.add(packet(5000, 1000, marker=1))
     lost, frame = buffer.add(packet(3000, 2000, marker=1))
     assert lost
@@ -222,7 +221,7 @@ def test_the_encoder_tells_the_ticket():
     frame = av.VideoFrame.from_ndarray(np.full((96 * 3 // 2, 128), 90, np.uint8), "yuv420p")
     frame.pts, frame.time_base = 0, compat_time_base()
     frame.opaque = compat.Ticket(lambda ms, done: told.append((ms, done)))
-    payloads, _ = compat.timed_encoder(VP8).encode(frame, True)
+    payloads, _ = timed_encoder(VP8).encode(frame, True)
     assert payloads
     assert len(told) == 1
     assert told[0][0] > 0
@@ -241,7 +240,7 @@ def test_the_audio_level_is_the_stock_one(amplitude, layout):
     )
     frame = av.AudioFrame.from_ndarray(samples, "s16", layout)
     frame.sample_rate = 48000
-    assert compat.audio_level(frame) == stock.compute_audio_level_dbov(frame)
+    assert audio_level(frame) == stock.compute_audio_level_dbov(frame)
 
 
 def picture(width=128, height=96):
@@ -259,7 +258,7 @@ def test_stock_opens_vp8_for_all_cores_and_with_noise_filtering():
 
 
 def test_vp8_is_encoded_by_a_codec_of_our_own_that_follows_size_and_bitrate():
-    encoder = compat.timed_encoder(VP8)
+    encoder = timed_encoder(VP8)
     assert encoder.encode(picture())[0]
     first = encoder.codec
     assert encoder.encode(picture())[0]

@@ -1,0 +1,76 @@
+"""What rides along with media through aiortc: arrival, wholeness, and word of what was encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import av
+from aiortc.jitterbuffer import JitterFrame
+
+_IDR = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Rides on an outgoing picture; `sent(encode_ms, done_at)` is called from the encoder thread."""
+
+    sent: Callable[[float, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Rides on a received picture.
+
+    arrived: monotonic seconds when its last packet was in. whole: whether everything it is decoded
+    from was received and could be decoded.
+    """
+
+    arrived: float
+    whole: bool
+
+
+def stamp_of(frame: av.VideoFrame) -> Stamp | None:
+    """The stamp of a received picture; None if it has none."""
+    stamp = frame.opaque
+    return stamp if isinstance(stamp, Stamp) else None
+
+
+class StampedFrame(JitterFrame):
+    """An encoded frame out of a jitter buffer, with its arrival and the frames that leave with it."""
+
+    def __init__(self, data: bytes, timestamp: int, arrived: float) -> None:
+        super().__init__(data, timestamp)
+        self.arrived = arrived
+        self.rtp_timestamp = timestamp
+        self.after_loss = False
+        """Whether packets before it were given up."""
+        self.following: list[StampedFrame] = []
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedFrame:
+    """A received frame, complete and in order, not decoded.
+
+    codec: `VP8`, `H264` or `opus`. timestamp: ticks of clock_rate since the stream's first frame,
+    without wraps. key: needs no other frame. after_loss: something before it was given up.
+    arrived: monotonic seconds.
+    """
+
+    codec: str
+    data: bytes
+    timestamp: int
+    clock_rate: int
+    key: bool
+    after_loss: bool
+    arrived: float
+
+
+def is_key_frame(codec: str, data: bytes) -> bool:
+    """Whether an encoded frame needs no other: VP8 (RFC 6386, 9.1), H.264 (an IDR picture from its top)."""
+    if codec == "VP8":
+        return len(data) >= 10 and not data[0] & 1 and data[3:6] == b"\x9d\x01\x2a"
+    # The first bit after the header of a slice is 1 where its first macroblock is number 0.
+    return any(
+        len(unit) > 1 and unit[0] & 0x1F == _IDR and unit[1] & 0x80 for unit in data.split(b"\x00\x00\x01")
+    )
