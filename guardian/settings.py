@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    IPvAnyAddress,
     SecretStr,
     ValidationError,
     field_validator,
@@ -23,7 +25,15 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsError
 
-from guardian.core.config import CallLimits, IceServer, MediaConfig, SpeechConfig, VisionConfig, WorkConfig
+from guardian.core.config import (
+    CallLimits,
+    IceServer,
+    MediaConfig,
+    SpeechConfig,
+    TurnServer,
+    VisionConfig,
+    WorkConfig,
+)
 from guardian.core.errors import ConfigError
 from guardian.core.frames import Mode
 from guardian.resources import resource
@@ -101,8 +111,12 @@ class SecretSource(Section):
         return SecretStr(value.strip())
 
 
+_STUN_URL = re.compile(r"stuns?:[A-Za-z0-9.-]+(:\d{1,5})?")
+_TURN_URL = re.compile(r"turns?:[A-Za-z0-9.-]+(:\d{1,5})?(\?transport=(udp|tcp))?")
+
+
 class IceServerSettings(Section):
-    """One STUN or TURN server."""
+    """One STUN or TURN server with lasting credentials."""
 
     urls: tuple[str, ...] = Field(min_length=1)
     username: str | None = None
@@ -110,10 +124,23 @@ class IceServerSettings(Section):
 
     @field_validator("urls")
     @classmethod
-    def _scheme(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
-        for url in urls:
-            if not url.startswith(("stun:", "stuns:", "turn:", "turns:")):
-                raise ValueError("an ICE server url begins with stun:, stuns:, turn: or turns:")
+    def _readable(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_STUN_URL.fullmatch(url) or _TURN_URL.fullmatch(url) for url in urls):
+            raise ValueError("an ICE server url is stun:HOST[:PORT] or turn:HOST[:PORT][?transport=udp|tcp]")
+        return urls
+
+
+class TurnSettings(Section):
+    """One TURN server that makes no accounts but shares a secret (coturn's `static-auth-secret`)."""
+
+    urls: tuple[str, ...] = Field(min_length=1)
+    secret: SecretSource
+
+    @field_validator("urls")
+    @classmethod
+    def _readable(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_TURN_URL.fullmatch(url) for url in urls):
+            raise ValueError("a TURN url is turn:HOST[:PORT][?transport=udp|tcp], or turns: for TLS")
         return urls
 
 
@@ -121,9 +148,48 @@ class MediaSettings(Section):
     """Peer connections."""
 
     ice_servers: tuple[IceServerSettings, ...] = ()
+    turn: tuple[TurnSettings, ...] = ()
+    ice_transport: Literal["all", "relay"] = "all"
+    udp_ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = ()
+    bind_addresses: tuple[IPvAnyAddress, ...] = ()
+    advertised_addresses: tuple[IPvAnyAddress, ...] = ()
     curtain_fps: float = Field(default=_MEDIA.curtain_fps, ge=10, le=30)
     budget_ms: float = Field(default=_MEDIA.budget_ms, gt=0)
     connect_s: float = Field(default=_MEDIA.connect_s, gt=0)
+
+    @field_validator("udp_ports")
+    @classmethod
+    def _range(cls, ports: tuple[int, ...]) -> tuple[int, ...]:
+        if ports and (len(ports) != 2 or ports[0] > ports[1]):
+            raise ValueError("a port range is [first, last], or [] for any port")
+        return ports
+
+    @model_validator(mode="after")
+    def _relayed(self) -> MediaSettings:
+        urls = [url for server in self.ice_servers for url in server.urls]
+        if (
+            self.ice_transport == "relay"
+            and not self.turn
+            and not any(url.startswith("turn") for url in urls)
+        ):
+            raise ValueError('`ice_transport = "relay"` needs a TURN server in `turn` or `ice_servers`')
+        return self
+
+    def read(self) -> MediaConfig:
+        """With the secrets. ConfigError when one cannot be read."""
+        plain = self.model_dump(exclude={"ice_servers", "turn"})
+        for key in ("bind_addresses", "advertised_addresses"):
+            plain[key] = tuple(str(address) for address in plain[key])
+        return MediaConfig(
+            ice_servers=tuple(
+                IceServer(
+                    s.urls, s.username, s.credential.read().get_secret_value() if s.credential else None
+                )
+                for s in self.ice_servers
+            ),
+            turn=tuple(TurnServer(s.urls, s.secret.read().get_secret_value()) for s in self.turn),
+            **plain,
+        )
 
 
 class VisionSettings(Section):
@@ -222,15 +288,10 @@ class Settings(BaseSettings):
 
     def work_config(self) -> WorkConfig:
         """What a call process needs to know. ConfigError when a credential cannot be read."""
-        ice = tuple(
-            IceServer(s.urls, s.username, s.credential.read().get_secret_value() if s.credential else None)
-            for s in self.media.ice_servers
-        )
-        media = {**self.media.model_dump(), "ice_servers": ice}
         return WorkConfig(
             vision=VisionConfig(**self.vision.model_dump()),
             speech=SpeechConfig(**self.speech.model_dump()),
-            media=MediaConfig(**media),
+            media=self.media.read(),
             limits=CallLimits(**self.limits.model_dump()),
             default_mode=self.default_mode,
         )

@@ -50,7 +50,15 @@ class IceServer:
 
     urls: tuple[str, ...]
     username: str | None = None
-    credential: str | None = None
+    credential: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnServer:
+    """A TURN server that shares a secret with us, for credentials that hold for one call."""
+
+    urls: tuple[str, ...]
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,17 @@ class MediaConfig:
     """Peer connections."""
 
     ice_servers: tuple[IceServer, ...] = ()
-    """Nothing is contacted that is not listed here."""
+    """Nothing is contacted that is not listed here or in `turn`."""
+    turn: tuple[TurnServer, ...] = ()
+    """Never sent to a call process: it gets `ice_servers` with credentials of its own."""
+    ice_transport: str = "all"
+    """`all`, or `relay`: media go over TURN only."""
+    udp_ports: tuple[int, ...] = ()
+    """First and last port that media sockets may take; empty: any."""
+    bind_addresses: tuple[str, ...] = ()
+    """Addresses of this machine that media use; empty: all but loopback."""
+    advertised_addresses: tuple[str, ...] = ()
+    """What others reach this machine by, where that is not its own address (1:1 NAT)."""
     curtain_fps: float = 10.0
     """Pictures per second while there is nothing to show; at least 10."""
     budget_ms: float = 33.0

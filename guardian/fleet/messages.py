@@ -18,7 +18,15 @@ from typing import Any
 
 from guardian.core import errors
 from guardian.core.calls import CallEvent, CallEventType, CallSpec, Scope
-from guardian.core.config import CallLimits, IceServer, MediaConfig, SpeechConfig, VisionConfig, WorkConfig
+from guardian.core.config import (
+    CallLimits,
+    IceServer,
+    MediaConfig,
+    SpeechConfig,
+    TurnServer,
+    VisionConfig,
+    WorkConfig,
+)
 from guardian.core.frames import Mode
 from guardian.core.violations import Role
 
@@ -90,9 +98,10 @@ def spec_from_json(value: Mapping[str, Any]) -> CallSpec:
 def config_from_json(value: Mapping[str, Any]) -> WorkConfig:
     """A `WorkConfig` from `dataclasses.asdict` of one."""
     media = dict(value["media"])
-    media["ice_servers"] = tuple(
-        IceServer(**{**server, "urls": tuple(server["urls"])}) for server in media["ice_servers"]
-    )
+    for name, kind in (("ice_servers", IceServer), ("turn", TurnServer)):
+        media[name] = tuple(kind(**{**server, "urls": tuple(server["urls"])}) for server in media[name])
+    for name in ("udp_ports", "bind_addresses", "advertised_addresses"):
+        media[name] = tuple(media[name])
     return WorkConfig(
         vision=VisionConfig(**value["vision"]),
         speech=SpeechConfig(**value["speech"]),

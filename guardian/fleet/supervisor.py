@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import secrets
 import socket
 import sys
 import time
@@ -24,6 +25,7 @@ from guardian.core.calls import Answer, CallEvent, CallEventType, CallSpec, Scop
 from guardian.core.config import WorkConfig
 from guardian.core.errors import CallExists, CallFailed, HostFull, NoSuchCall
 from guardian.core.frames import Mode
+from guardian.core.turn import with_credentials
 from guardian.core.violations import Role
 from guardian.fleet.messages import (
     MAX_LINE,
@@ -224,7 +226,19 @@ class Supervisor:
         worker.beat_at = time.monotonic()
         worker.link = Link(*await asyncio.open_connection(sock=ours, limit=MAX_LINE))
         worker.link.write(
-            {"id": 0, "do": Action.START, "spec": spec_to_json(worker.spec), "config": asdict(self._work)}
+            {
+                "id": 0,
+                "do": Action.START,
+                "spec": spec_to_json(worker.spec),
+                "config": asdict(self._config_of_a_call()),
+            }
+        )
+
+    def _config_of_a_call(self) -> WorkConfig:
+        """Credentials of its own for each call; the secret they are made with stays here."""
+        work = self._work
+        return replace(
+            work, media=with_credentials(work.media, work.limits, time.time(), secrets.token_hex(8))
         )
 
     async def _listen(self, worker: Worker) -> None:
