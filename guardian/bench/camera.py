@@ -26,11 +26,21 @@ from guardian.core.frames import U8, Planes
 from guardian.demo.scene import planes_from_rgb, portrait, room
 from guardian.rtc.convert import VIDEO_CLOCK, VIDEO_TIME_BASE, writable_rows
 
-FPS = 30
 LOOP = 512
 """Pictures until the numbers begin again: more seconds than any delay that is believed."""
 _KEY_EVERY = 60
-_BITS_PER_PIXEL_S = 3.0
+_BITS_PER_PIXEL = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """What a camera sends: size (w, h), at least 640 wide for the number, and pictures per second."""
+
+    size: tuple[int, int]
+    fps: int = 30
+
+    def __str__(self) -> str:
+        return f"{self.size[0]}x{self.size[1]} at {self.fps}"
 
 
 def has_person() -> bool:
@@ -54,30 +64,30 @@ def _still(size: tuple[int, int]) -> Planes:
     return planes_from_rgb(np.ascontiguousarray(rgb))
 
 
-def _pictures(size: tuple[int, int]) -> Iterator[av.VideoFrame]:
+def _pictures(film: Film) -> Iterator[av.VideoFrame]:
     """One loop of numbered pictures that sway by a few pixels, so that nothing stands still."""
-    still = _still(size)
+    still = _still(film.size)
     for number in range(LOOP):
         luma = np.roll(still.y, 2 * (number // 4 % 8), axis=1)
         timecode.paint(luma, number)
-        frame = av.VideoFrame(*size, "yuv420p")
+        frame = av.VideoFrame(*film.size, "yuv420p")
         for index, plane in enumerate((luma, still.u, still.v)):
             writable_rows(frame, index)[:, : plane.shape[1]] = plane
-        frame.pts, frame.time_base = number * VIDEO_CLOCK // FPS, VIDEO_TIME_BASE
+        frame.pts, frame.time_base = number * VIDEO_CLOCK // film.fps, VIDEO_TIME_BASE
         yield frame
 
 
 @lru_cache(maxsize=4)
-def encoded_loop(size: tuple[int, int]) -> tuple[bytes, ...]:
-    """LOOP numbered pictures of a size (w, h) as VP8, one packet each, key frames every two seconds."""
+def encoded_loop(film: Film) -> tuple[bytes, ...]:
+    """LOOP numbered pictures as VP8, one packet each, a key frame every 60. Takes seconds the first time."""
     codec: Any = av.CodecContext.create("libvpx", "w")
     assert isinstance(codec, VideoCodecContext)
-    codec.width, codec.height = size
+    codec.width, codec.height = film.size
     codec.pix_fmt, codec.time_base = "yuv420p", VIDEO_TIME_BASE
-    codec.bit_rate = int(size[0] * size[1] * _BITS_PER_PIXEL_S)
+    codec.bit_rate = int(film.size[0] * film.size[1] * film.fps * _BITS_PER_PIXEL)
     codec.gop_size, codec.thread_count = _KEY_EVERY, 1
     codec.options = {"deadline": "realtime", "cpu-used": "-8", "lag-in-frames": "0"}
-    packets = [bytes(packet) for frame in _pictures(size) for packet in codec.encode(frame)]
+    packets = [bytes(packet) for frame in _pictures(film) for packet in codec.encode(frame)]
     packets += [bytes(packet) for packet in codec.encode(None)]
     return tuple(packets)
 
@@ -99,9 +109,10 @@ class NumberedCamera(MediaStreamTrack):
 
     kind = "video"
 
-    def __init__(self, size: tuple[int, int], sent: SentTimes) -> None:
+    def __init__(self, film: Film, sent: SentTimes) -> None:
         super().__init__()
-        self._packets = encoded_loop(size)
+        self._packets = encoded_loop(film)
+        self._fps = film.fps
         self._sent = sent
         self._start: float | None = None
         self._count = 0
@@ -112,10 +123,10 @@ class NumberedCamera(MediaStreamTrack):
             raise MediaStreamError
         now = time.monotonic()
         self._start = self._start or now
-        await asyncio.sleep(max(0.0, self._start + self._count / FPS - now))
+        await asyncio.sleep(max(0.0, self._start + self._count / self._fps - now))
         number = self._count % LOOP
         packet = av.Packet(self._packets[number])
-        packet.pts, packet.time_base = self._count * VIDEO_CLOCK // FPS, VIDEO_TIME_BASE
+        packet.pts, packet.time_base = self._count * VIDEO_CLOCK // self._fps, VIDEO_TIME_BASE
         self._sent.at[number] = time.monotonic()
         self._count += 1
         return packet

@@ -107,6 +107,14 @@ class LegTicket:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a leg's offer is answered with: the session's address and its description."""
+
+    location: str
+    sdp: str
+
+
 class CallClient:
     """The call service's part: creates a call and connects its two sides."""
 
@@ -136,18 +144,23 @@ class CallClient:
         legs = {Role(role): LegTicket(leg["url"], leg["token"]) for role, leg in call["legs"].items()}
         return call["call_id"], legs
 
-    async def join(self, ticket: LegTicket, pc: RTCPeerConnection) -> str:
-        """Offers what `pc` has to send and receive; returns the session's address."""
-        await pc.setLocalDescription(await pc.createOffer())
+    async def offer(self, ticket: LegTicket, sdp: str) -> Answer:
+        """Has the server answer a leg's offer. CallFailed."""
         answer = await self._http.post(
             ticket.url,
-            content=pc.localDescription.sdp,
+            content=sdp,
             headers={"Content-Type": "application/sdp", "Authorization": f"Bearer {ticket.token}"},
         )
         if answer.status_code != httpx.codes.CREATED:
             raise CallFailed(f"The leg could not join: {problem_of(answer)}")
-        await pc.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
-        return answer.headers["Location"]
+        return Answer(answer.headers["Location"], answer.text)
+
+    async def join(self, ticket: LegTicket, pc: RTCPeerConnection) -> str:
+        """Offers what `pc` has to send and receive; returns the session's address."""
+        await pc.setLocalDescription(await pc.createOffer())
+        answer = await self.offer(ticket, pc.localDescription.sdp)
+        await pc.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
+        return answer.location
 
     async def status(self, call_id: str) -> dict[str, Any]:
         """What the server says of the call."""

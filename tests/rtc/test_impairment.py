@@ -14,7 +14,7 @@ from aiortc.mediastreams import MediaStreamError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardian.bench.camera import NumberedCamera, SentTimes
+from guardian.bench.camera import Film, NumberedCamera, SentTimes
 from guardian.bench.headers import WithholdOne, payload_types, rtp_head
 from guardian.bench.impairment import Burst, Conditions, Counts, Direction
 from guardian.bench.proxy import Proxy, host_candidate, with_one_candidate
@@ -155,7 +155,7 @@ async def sending(proxy: Proxy):
     """A camera that sends through the proxy, and who receives it."""
     sender, receiver = new_peer(), new_peer()
     try:
-        sender.addTrack(NumberedCamera((640, 480), SentTimes.none()))
+        sender.addTrack(NumberedCamera(Film((640, 480)), SentTimes.none()))
         await sender.setLocalDescription(await sender.createOffer())
         offer = proxy.between(sender.localDescription.sdp)
         await receiver.setRemoteDescription(RTCSessionDescription(offer, "offer"))

@@ -1,0 +1,132 @@
+"""What can stand between two measured peers: nothing, a stock aiortc relay, Guardian.
+
+A box is a function that opens one call of its own; the peers and what is measured are the same for all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from guardian.bench.pair import Pair
+from guardian.bench.proxy import Proxy
+from guardian.core.errors import Unavailable
+from guardian.core.violations import Role
+from guardian.demo.headless import running_server
+from guardian.demo.peers import CallClient
+
+_ANSWER_S = 20.0
+_STATUS_S = 1.2
+"""A call's account is told once a second."""
+
+Proxies = Mapping[Role, Proxy]
+
+
+@dataclass(frozen=True, slots=True)
+class BoxCall:
+    """One call through a box. status: what the box says of it, empty where it says nothing."""
+
+    connect: Callable[[Pair, Proxies], Awaitable[None]]
+    processes: Callable[[], list[psutil.Process]]
+    status: Callable[[], Awaitable[dict[str, Any]]]
+
+
+Box = Callable[[], AbstractAsyncContextManager[BoxCall]]
+
+
+async def _says_nothing() -> dict[str, Any]:
+    return {}
+
+
+@asynccontextmanager
+async def direct_call() -> AsyncIterator[BoxCall]:
+    """Nothing in between."""
+
+    async def connect(pair: Pair, through: Proxies) -> None:
+        assert not through, "a direct connection has one leg only"
+        await pair.connect_directly()
+
+    yield BoxCall(connect, list, _says_nothing)
+
+
+@asynccontextmanager
+async def stock_call() -> AsyncIterator[BoxCall]:
+    """A relay of stock aiortc in a process of its own, for one call."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "guardian.bench.stock_relay",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        limit=1 << 20,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    stdin, stdout = process.stdin, process.stdout
+
+    async def answer(role: Role, offer: str) -> str:
+        stdin.write(json.dumps({"role": role, "sdp": offer}).encode() + b"\n")
+        async with asyncio.timeout(_ANSWER_S):
+            line = await stdout.readline()
+        if not line:
+            raise Unavailable("The stock relay ended; the comparison cannot be made.")
+        return str(json.loads(line)["sdp"])
+
+    async def connect(pair: Pair, through: Proxies) -> None:
+        await pair.connect(answer, through)
+
+    handle = psutil.Process(process.pid)
+    try:
+        yield BoxCall(connect, lambda: [handle], _says_nothing)
+    finally:
+        process.kill()
+        await process.wait()
+
+
+class GuardianBox:
+    """A running Guardian."""
+
+    def __init__(self, client: CallClient, server: psutil.Process) -> None:
+        self._client = client
+        self.server = server
+
+    def processes(self) -> list[psutil.Process]:
+        """The server and its call processes."""
+        return [self.server, *self.server.children(recursive=True)]
+
+    @asynccontextmanager
+    async def call(self) -> AsyncIterator[BoxCall]:
+        """One call in selfie mode, protection on, both voices heard; hung up at the end."""
+        call_id, legs = await self._client.create(mode="selfie")
+
+        async def answer(role: Role, offer: str) -> str:
+            return (await self._client.offer(legs[role], offer)).sdp
+
+        async def connect(pair: Pair, through: Proxies) -> None:
+            await pair.connect(answer, through)
+
+        async def status() -> dict[str, Any]:
+            await asyncio.sleep(_STATUS_S)
+            return await self._client.status(call_id)
+
+        try:
+            yield BoxCall(connect, self.processes, status)
+        finally:
+            await self._client.hang_up(call_id)
+
+
+@asynccontextmanager
+async def guardian_box(calls: int) -> AsyncIterator[GuardianBox]:
+    """`guardian serve` with room for so many calls at once, stopped at the end."""
+    before = {process.pid for process in psutil.Process().children()}
+    with tempfile.TemporaryDirectory(prefix="guardian-bench-") as folder:
+        settings = {"GUARDIAN_LIMITS__MAX_CALLS": str(calls)}
+        async with running_server(Path(folder), settings) as url, CallClient(url) as client:
+            server = next(process for process in psutil.Process().children() if process.pid not in before)
+            yield GuardianBox(client, server)
