@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from guardian.call.legs import LegMaker, Sources
+from guardian.call.legs import Leg, LegMaker, Sources
 from guardian.call.picture import Eyes
 from guardian.call.session import CallSession, Workshop
 from guardian.core.calls import CallEvent, CallSpec, Scope
@@ -29,6 +29,7 @@ from guardian.core.config import WorkConfig
 from guardian.core.errors import CallFailed, GuardianError
 from guardian.core.frames import Mode
 from guardian.core.ports import CurtainMaker, Ears, Protector
+from guardian.core.sfu import JanusRoom, Place, place_from_json
 from guardian.core.violations import Role
 from guardian.fleet.messages import (
     MAX_LINE,
@@ -88,6 +89,8 @@ def leg_maker(config: WorkConfig) -> LegMaker:
     from guardian.rtc.convert import SpeechTap
     from guardian.rtc.peer import LegEnded, Outgoing, Peer
     from guardian.rtc.relay import VideoRelay
+    from guardian.rtc.sfu import videoroom, whip
+    from guardian.rtc.sfu.meeting import Meeting
     from guardian.rtc.tracks import RelayVideoTrack, SafeVideoTrack, VoiceTrack
 
     def open_leg(role: Role, sources: Sources) -> Peer:
@@ -97,7 +100,26 @@ def leg_maker(config: WorkConfig) -> LegMaker:
         assert isinstance(sources.relay, VideoRelay)
         return Peer(config.media, Outgoing(voice, RelayVideoTrack(sources.relay), sources.limit))
 
-    return LegMaker(open_leg, SpeechTap, VideoRelay, LegEnded)
+    async def meet(
+        role: Role,
+        sources: Sources,
+        place: Place,
+        expect: Callable[[Leg], None],
+        ready: Callable[[], None],
+    ) -> None:
+        meeting = Meeting(
+            sending=lambda: open_leg(role, sources),
+            receiving=lambda: Peer(config.media, Outgoing()),
+            expect=expect,
+            origins=config.media.sfu_origins,
+            connect_s=config.media.connect_s,
+        )
+        if isinstance(place, JanusRoom):
+            await videoroom.meet(place, meeting, ready)
+        else:
+            await whip.meet(place, meeting, ready)
+
+    return LegMaker(open_leg, SpeechTap, meet, VideoRelay, LegEnded)
 
 
 class CallProcess:
@@ -183,6 +205,8 @@ class CallProcess:
                 await call.trickle(message["session_id"], message["fragment"])
             case Action.HANG_UP:
                 call.hang_up(message["session_id"], message["reason"])
+            case Action.CONNECT:
+                await call.connect(Role(message["role"]), place_from_json(message["place"]))
             case Action.SET_MODE:
                 call.set_mode(Mode(message["mode"]))
             case Action.SET_SCOPES:

@@ -213,6 +213,7 @@ class _Server:
             token_s=self.settings.limits.token_s,
             default_mode=self.settings.default_mode,
             ice_servers=self.work.media.ice_servers,
+            sfu_origins=self.work.media.sfu_origins,
             demo=DemoPage(sample) if demo else None,
         )
 

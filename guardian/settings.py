@@ -36,6 +36,7 @@ from guardian.core.config import (
 )
 from guardian.core.errors import ConfigError
 from guardian.core.frames import Mode
+from guardian.core.sfu import origin_of
 from guardian.resources import resource
 
 _LIMITS, _MEDIA, _VISION, _SPEECH = CallLimits(), MediaConfig(), VisionConfig(), SpeechConfig()
@@ -153,6 +154,7 @@ class MediaSettings(Section):
     udp_ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = ()
     bind_addresses: tuple[IPvAnyAddress, ...] = ()
     advertised_addresses: tuple[IPvAnyAddress, ...] = ()
+    sfu_origins: tuple[str, ...] = ()
     curtain_fps: float = Field(default=_MEDIA.curtain_fps, ge=10, le=30)
     budget_ms: float = Field(default=_MEDIA.budget_ms, gt=0)
     connect_s: float = Field(default=_MEDIA.connect_s, gt=0)
@@ -164,14 +166,17 @@ class MediaSettings(Section):
             raise ValueError("a port range is [first, last], or [] for any port")
         return ports
 
+    @field_validator("sfu_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(origin_of(origin) for origin in origins):
+            raise ValueError("an SFU's origin is https://HOST[:PORT], without a path")
+        return origins
+
     @model_validator(mode="after")
     def _relayed(self) -> MediaSettings:
-        urls = [url for server in self.ice_servers for url in server.urls]
-        if (
-            self.ice_transport == "relay"
-            and not self.turn
-            and not any(url.startswith("turn") for url in urls)
-        ):
+        relayed = self.turn or any(url.startswith("turn") for s in self.ice_servers for url in s.urls)
+        if self.ice_transport == "relay" and not relayed:
             raise ValueError('`ice_transport = "relay"` needs a TURN server in `turn` or `ice_servers`')
         return self
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from guardian.core.frames import AudioChunk, RawFrame, SafeFrame
+from guardian.core.sfu import Place
 from guardian.core.violations import Role
 
 Opaque = Any
@@ -89,6 +90,9 @@ class LegMaker:
 
     open: Callable[[Role, Sources], Leg]
     tap: Callable[[float], SpeechTap]
+    meet: Callable[[Role, Sources, Place, Callable[[Leg], None], Callable[[], None]], Awaitable[None]]
+    """Meets a participant at an SFU until cancelled: (role, sources, place, expect a leg, first time there).
+    SfuRefused when it cannot get there the first time."""
     relay: Callable[[Callable[[], None]], Relay]
     """Makes a relay; the argument is called when it needs a key frame."""
     ended: type[Exception]

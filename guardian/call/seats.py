@@ -18,7 +18,8 @@ from guardian.call.picture import PictureWay
 from guardian.call.sound import VoiceWay
 from guardian.core.calls import CallEventType
 from guardian.core.config import WorkConfig
-from guardian.core.errors import CallFailed, NoSuchCall
+from guardian.core.errors import CallFailed, GuardianError, NoSuchCall, SfuRefused
+from guardian.core.sfu import Place
 from guardian.core.violations import Role
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Ways:
 class _Seat:
     leg: Leg | None = None
     coming: Leg | None = None
+    meeting: asyncio.Task[None] | None = None
 
     @property
     def legs(self) -> tuple[Leg, ...]:
@@ -83,14 +85,51 @@ class Seats:
         """A new leg that is not connected yet. CallFailed when the call is over."""
         if self._tasks is None:
             raise CallFailed("The call is over.")
-        sources = Sources(
+        return self._maker.open(role, self._sources())
+
+    def _sources(self) -> Sources:
+        return Sources(
             safe=self._ways.picture.next_safe,
             sent=self._ways.picture.account.sent,
             relay=self._relay,
             limit=self._limit_merchant,
             voices={who: voice.next_piece for who, voice in self._ways.voices.items()},
         )
-        return self._maker.open(role, sources)
+
+    async def meet(self, role: Role, place: Place) -> None:
+        """Meets a participant at an SFU for the rest of the call, instead of where it did before.
+
+        SfuRefused, CallFailed.
+        """
+        if self._tasks is None:
+            raise CallFailed("The call is over.")
+        there: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        meeting = self._tasks.create_task(self._keep_meeting(role, place, there), name=f"sfu-{role}")
+        before = self._seats[role].meeting
+        try:
+            async with asyncio.timeout(self._config.limits.answer_s * 0.9):
+                await there
+        except TimeoutError:
+            meeting.cancel()
+            raise SfuRefused("The SFU did not let Guardian in in time.") from None
+        if before is not None:
+            before.cancel()
+        self._seats[role].meeting = meeting
+
+    async def _keep_meeting(self, role: Role, place: Place, there: asyncio.Future[None]) -> None:
+        def arrived() -> None:
+            if not there.done():
+                there.set_result(None)
+
+        try:
+            await self._maker.meet(role, self._sources(), place, lambda leg: self.expect(role, leg), arrived)
+        except Exception as error:
+            if isinstance(error, GuardianError) and not there.done():
+                there.set_exception(error)
+                return
+            logger.exception("an SFU could not be used", extra={"role": str(role)})
+            if not there.done():
+                there.set_exception(SfuRefused("The SFU could not be used; see the server's log."))
 
     def expect(self, role: Role, leg: Leg) -> None:
         """Lets a leg take its role's seat as soon as it is connected. CallFailed when the call is over."""

@@ -21,6 +21,7 @@ from guardian.core.calls import Answer, CallEvent, CallEventType, CallSpec, Scop
 from guardian.core.config import WorkConfig
 from guardian.core.frames import Mode, State
 from guardian.core.ports import Ears, HearingNotes
+from guardian.core.sfu import Place
 from guardian.core.violations import Role, Status, ViolationChange
 
 _COVERAGE_EVERY_S = 60.0
@@ -87,6 +88,10 @@ class CallSession:
             raise
         self.seats.expect(role, leg)
         return Answer(leg.session_id, answer)
+
+    async def connect(self, role: Role, place: Place) -> None:
+        """Meets a participant at an SFU from now on. SfuRefused, CallFailed."""
+        await self.seats.meet(role, place)
 
     async def trickle(self, session_id: str, fragment: str) -> None:
         """Adds remote candidates. NoSuchCall, OfferRefused."""

@@ -77,6 +77,8 @@ class MediaConfig:
     """Addresses of this machine that media use; empty: all but loopback."""
     advertised_addresses: tuple[str, ...] = ()
     """What others reach this machine by, where that is not its own address (1:1 NAT)."""
+    sfu_origins: tuple[str, ...] = ()
+    """SFUs a call may be connected through, as `https://host:port`. Nothing else is contacted."""
     curtain_fps: float = 10.0
     """Pictures per second while there is nothing to show; at least 10."""
     budget_ms: float = 33.0

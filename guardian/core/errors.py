@@ -9,6 +9,7 @@ GuardianError                  one sentence: what is wrong and what to do
 │   ├── CallExists             the identifier is taken
 │   ├── HostFull               every slot is taken; try again after `retry_after`
 │   ├── OfferRefused           the SDP cannot be accepted
+│   ├── SfuRefused             an SFU does not let Guardian in, or cannot be reached
 │   └── CallFailed             the call process died or did not answer in time
 └── Unavailable                a needed service (port, disk, peer) is not to be had
 """
@@ -54,6 +55,10 @@ class HostFull(CallError):
 
 class OfferRefused(CallError):
     """The session description cannot be accepted."""
+
+
+class SfuRefused(CallError):
+    """An SFU does not let Guardian in, or cannot be reached."""
 
 
 class CallFailed(CallError):

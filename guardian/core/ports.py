@@ -13,6 +13,7 @@ from guardian.core.calls import Answer, CallSpec, Scope
 from guardian.core.frames import AudioChunk, Mode, Planes, RawFrame, SafeFrame
 from guardian.core.notes import Face, FrameNotes, Lapse, Seen, Unknown
 from guardian.core.protection import CurtainReason
+from guardian.core.sfu import Place
 from guardian.core.tokens import Hypothesis
 from guardian.core.violations import Role, ViolationChange
 
@@ -127,6 +128,10 @@ class CallHost(Protocol):
 
     async def offer(self, call_id: str, role: Role, sdp: str) -> Answer:
         """Connects a leg. NoSuchCall, OfferRefused, CallFailed."""
+        ...
+
+    async def connect(self, call_id: str, role: Role, place: Place) -> None:
+        """Meets a participant at an SFU. NoSuchCall, SfuRefused, CallFailed."""
         ...
 
     async def trickle(self, call_id: str, session_id: str, fragment: str) -> None:

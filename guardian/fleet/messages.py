@@ -43,6 +43,7 @@ class Action(StrEnum):
     HANG_UP = "hang_up"
     SET_MODE = "set_mode"
     SET_SCOPES = "set_scopes"
+    CONNECT = "connect"
 
 
 class Note(StrEnum):
@@ -100,7 +101,7 @@ def config_from_json(value: Mapping[str, Any]) -> WorkConfig:
     media = dict(value["media"])
     for name, kind in (("ice_servers", IceServer), ("turn", TurnServer)):
         media[name] = tuple(kind(**{**server, "urls": tuple(server["urls"])}) for server in media[name])
-    for name in ("udp_ports", "bind_addresses", "advertised_addresses"):
+    for name in ("udp_ports", "bind_addresses", "advertised_addresses", "sfu_origins"):
         media[name] = tuple(media[name])
     return WorkConfig(
         vision=VisionConfig(**value["vision"]),

@@ -25,6 +25,7 @@ from guardian.core.calls import Answer, CallEvent, CallEventType, CallSpec, Scop
 from guardian.core.config import WorkConfig
 from guardian.core.errors import CallExists, CallFailed, HostFull, NoSuchCall
 from guardian.core.frames import Mode
+from guardian.core.sfu import Place
 from guardian.core.turn import with_credentials
 from guardian.core.violations import Role
 from guardian.fleet.messages import (
@@ -126,6 +127,10 @@ class Supervisor:
         """Connects a leg. NoSuchCall, OfferRefused, CallFailed."""
         reply = await self._ask(call_id, Action.OFFER, role=role, sdp=sdp)
         return Answer(str(reply["session_id"]), str(reply["sdp"]))
+
+    async def connect(self, call_id: str, role: Role, place: Place) -> None:
+        """Meets a participant at an SFU. NoSuchCall, SfuRefused, CallFailed."""
+        await self._ask(call_id, Action.CONNECT, role=role, place=asdict(place))
 
     async def trickle(self, call_id: str, session_id: str, fragment: str) -> None:
         """Adds remote candidates. NoSuchCall, OfferRefused, CallFailed."""

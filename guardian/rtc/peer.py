@@ -49,8 +49,8 @@ class LegEnded(Exception):
 class Outgoing:
     """What a leg is sent. limit: told how many bits per second of video the other side can take."""
 
-    audio: MediaStreamTrack
-    video: MediaStreamTrack
+    audio: MediaStreamTrack | None = None
+    video: MediaStreamTrack | None = None
     limit: Callable[[int], None] | None = None
 
 
@@ -163,7 +163,8 @@ class Peer:
         """One audio and one video transceiver at most, with our tracks, before any description is set."""
         tracks = {"audio": self._outgoing.audio, "video": self._outgoing.video}
         for kind, direction in directions.items():
-            transceiver = self._pc.addTransceiver(tracks[kind], direction)
+            track = tracks[kind]
+            transceiver = self._pc.addTransceiver(track or kind, direction if track else "recvonly")
             transceiver.setCodecPreferences(_preferences(kind))
             if kind == "video":
                 assert isinstance(transceiver.sender, compat.Sender)
@@ -244,8 +245,9 @@ class Peer:
     async def close(self) -> None:
         """Hangs up; never takes longer than its deadline."""
         self.closed.set()
-        self._outgoing.audio.stop()
-        self._outgoing.video.stop()
+        for track in (self._outgoing.audio, self._outgoing.video):
+            if track is not None:
+                track.stop()
         try:
             async with asyncio.timeout(_CLOSE_S):
                 await self._pc.close()

@@ -5,11 +5,20 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from starlette.requests import Request
 
 from guardian.core.calls import Scope
 from guardian.core.frames import Mode
+from guardian.core.sfu import Place, place_from_json
 from guardian.core.violations import Role
 from guardian.web.problems import Problem
 
@@ -72,6 +81,53 @@ class CreateCall(Body):
         if size > _METADATA_BYTES:
             raise ValueError(f"metadata has {_METADATA_BYTES} bytes at most")
         return value
+
+
+class SfuEndpoint(Body):
+    """A WHIP or WHEP endpoint and its bearer token."""
+
+    url: str = Field(max_length=2048)
+    token: str | None = Field(default=None, max_length=4096)
+
+
+class SfuEndpoints(Body):
+    """Where a participant's media are taken (whep) and where theirs are given (whip)."""
+
+    whep: SfuEndpoint | None = None
+    whip: SfuEndpoint | None = None
+
+
+class SfuRoom(Body):
+    """A Janus VideoRoom that only this participant and Guardian enter."""
+
+    url: str = Field(max_length=2048)
+    room: int | Annotated[str, Field(max_length=128)]
+    pin: str | None = Field(default=None, max_length=128)
+    feed: int | Annotated[str, Field(max_length=128)] | None = None
+    token: str | None = Field(default=None, max_length=4096)
+    api_secret: str | None = Field(default=None, max_length=4096)
+
+
+class Connect(Body):
+    """`POST /v1/calls/{id}/connect`: where a participant is met at an SFU."""
+
+    role: Role
+    endpoints: SfuEndpoints | None = None
+    janus: SfuRoom | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Connect:
+        if (self.endpoints is None) == (self.janus is None):
+            raise ValueError("either `endpoints` or `janus` is needed")
+        if self.endpoints is not None and self.endpoints.whep is None and self.endpoints.whip is None:
+            raise ValueError("`endpoints` needs `whep`, `whip` or both")
+        return self
+
+    def place(self) -> Place:
+        """The place as the core has it."""
+        chosen = self.janus or self.endpoints
+        assert chosen is not None
+        return place_from_json(chosen.model_dump())
 
 
 class ModeChange(Body):

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from guardian.core.calls import CallEvent, CallEventType, CallSpec
 from guardian.core.errors import NoSuchCall, Unavailable
+from guardian.core.sfu import origin_of, urls_of
 from guardian.core.violations import Role
 from guardian.web.access import Caller, require_caller
 from guardian.web.admission import Admitted, now, public_status, rfc3339
@@ -22,6 +23,7 @@ from guardian.web.bodies import (
     CALL_ID,
     Body,
     Complaint,
+    Connect,
     ConsentChange,
     CreateCall,
     ModeChange,
@@ -136,6 +138,24 @@ async def end(request: Request, call_id: str) -> Response:
         await parts.host.hang_up(call_id, None, "ended by the call service")
         parts.register.end(call_id, "ended by the call service", last)
     return Response(status_code=204)
+
+
+@router.post(
+    "/v1/calls/{call_id}/connect",
+    openapi_extra=_takes(Connect),
+    summary="Meet a participant at an SFU",
+)
+async def connect(request: Request, call_id: str) -> Response:
+    """Guardian goes there as a client and stays for the rest of the call; 502 when it is not let in."""
+    _live(request, call_id)
+    body = await read(request, Connect)
+    place = body.place()
+    parts = parts_of(request)
+    allowed = {origin_of(origin) for origin in parts.config.sfu_origins}
+    if not all(origin_of(url) in allowed for url in urls_of(place)):
+        raise Problem(403, "This SFU is not among the configured `media.sfu_origins`.")
+    await parts.host.connect(call_id, body.role, place)
+    return JSONResponse({"call_id": call_id, "role": body.role.value})
 
 
 @router.post("/v1/calls/{call_id}/mode", openapi_extra=_takes(ModeChange), summary="Change the mode")

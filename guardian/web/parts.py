@@ -39,6 +39,7 @@ class WebConfig:
     token_s: float = 600.0
     default_mode: Mode = Mode.PRIVATE
     ice_servers: tuple[IceServer, ...] = ()
+    sfu_origins: tuple[str, ...] = ()
     demo: DemoPage | None = None
 
 

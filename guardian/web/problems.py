@@ -20,6 +20,7 @@ from guardian.core.errors import (
     HostFull,
     NoSuchCall,
     OfferRefused,
+    SfuRefused,
     Unavailable,
 )
 
@@ -30,6 +31,7 @@ _STATUS: tuple[tuple[type[GuardianError], int], ...] = (
     (CallExists, 409),
     (HostFull, 503),
     (OfferRefused, 400),
+    (SfuRefused, 502),
     (CallFailed, 502),
     (Unavailable, 503),
 )

@@ -8,6 +8,7 @@ from typing import Any
 from guardian.core.calls import Answer, CallSpec, Scope
 from guardian.core.errors import CallExists, HostFull, NoSuchCall, OfferRefused
 from guardian.core.frames import Mode
+from guardian.core.sfu import Place
 from guardian.core.violations import Role
 
 ANSWER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
@@ -21,6 +22,7 @@ class FakeHost:
         self.scopes: dict[str, tuple[Scope, ...]] = {}
         self.hung_up: list[tuple[str, str | None]] = []
         self.fragments: list[tuple[str, str]] = []
+        self.places: list[tuple[str, Role, Place]] = []
         self.offers = 0
 
     async def open(self, spec: CallSpec) -> None:
@@ -37,6 +39,10 @@ class FakeHost:
             raise OfferRefused("The offer is not a session description.")
         self.offers += 1
         return Answer(f"s{self.offers}-{role.value}", ANSWER)
+
+    async def connect(self, call_id: str, role: Role, place: Place) -> None:
+        self._known(call_id)
+        self.places.append((call_id, role, place))
 
     async def trickle(self, call_id: str, session_id: str, fragment: str) -> None:
         self._known(call_id)

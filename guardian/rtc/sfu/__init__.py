@@ -1,0 +1,1 @@
+"""Guardian as the client of an SFU: WHIP and WHEP endpoints, Janus VideoRooms."""
