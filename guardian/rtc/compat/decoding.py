@@ -15,7 +15,7 @@ from aiortc.codecs import get_decoder
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 
-from guardian.rtc.compat.frames import EncodedFrame, Stamp, StampedFrame, is_key_frame
+from guardian.rtc.compat.frames import EncodedFrame, SoundFrame, Stamp, StampedFrame, is_key_frame
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +60,8 @@ class DecodeQueue(queue.Queue[Any]):
 
 
 def _encoded(codec: RTCRtpCodecParameters, frame: JitterFrame) -> EncodedFrame:
+    if isinstance(frame, SoundFrame):
+        return frame.encoded(codec.name, codec.clockRate)
     stamped = frame if isinstance(frame, StampedFrame) else None
     return EncodedFrame(
         codec.name,

@@ -48,13 +48,38 @@ class StampedFrame(JitterFrame):
         self.following: list[StampedFrame] = []
 
 
+class SoundFrame(JitterFrame):
+    """An encoded piece of sound out of the jitter buffer; what it says of itself is in `EncodedFrame`."""
+
+    def __init__(self, data: bytes, timestamp: int, arrived: float) -> None:
+        super().__init__(data, timestamp)
+        self.arrived = arrived
+        self.stream = self.ticks = self.lost = 0
+
+    def encoded(self, codec: str, clock_rate: int) -> EncodedFrame:
+        """The same, to be passed on."""
+        return EncodedFrame(
+            codec,
+            self.data,
+            self.timestamp,
+            clock_rate,
+            key=True,
+            after_loss=self.lost > 0,
+            arrived=self.arrived,
+            stream=self.stream,
+            ticks=self.ticks,
+            lost=self.lost,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class EncodedFrame:
     """A received frame, complete and in order, not decoded.
 
     codec: `VP8`, `H264` or `opus`. timestamp: ticks of clock_rate since the stream's first frame,
     without wraps. key: needs no other frame. after_loss: something before it was given up.
-    arrived: monotonic seconds.
+    arrived: monotonic seconds. Of sound only: stream differs where timestamps have nothing to do with those
+    before; ticks is how long the sound lasts; lost is how much of what should be just before it was given up.
     """
 
     codec: str
@@ -64,6 +89,19 @@ class EncodedFrame:
     key: bool
     after_loss: bool
     arrived: float
+    stream: int = 0
+    ticks: int = 0
+    lost: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """How long the sound lasts."""
+        return self.ticks / self.clock_rate
+
+    @property
+    def lost_s(self) -> float:
+        """Seconds of sound just before this that were given up."""
+        return self.lost / self.clock_rate
 
 
 def is_key_frame(codec: str, data: bytes) -> bool:
