@@ -60,14 +60,20 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, broken: bool = False, prefix: tuple[str, ...] = ()) -> Iterator[Server]:
-    """`guardian serve` (or one whose calls break) on a free port, stopped at the end."""
+def serving(
+    folder: Path, broken: bool = False, prefix: tuple[str, ...] = (), media: str = ""
+) -> Iterator[Server]:
+    """`guardian serve` (or one whose calls break) on a free port, stopped at the end.
+
+    media: lines of TOML for its section of that name.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "test.toml"
     config.write_text(
         f"data_dir = {json.dumps(str(folder))}\n"
         f"[events]\nfile = {json.dumps(str(folder / 'events.jsonl'))}\n"
-        "[limits]\nmax_calls = 4\nlane_stuck_s = 3.0\nstart_s = 30.0\n",
+        "[limits]\nmax_calls = 4\nlane_stuck_s = 3.0\nstart_s = 30.0\n"
+        f"[media]\n{media}",
         encoding="utf-8",
     )
     program = (
