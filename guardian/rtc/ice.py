@@ -188,8 +188,8 @@ class PlannedConnection(Connection):
         self._lookups.append(group.create_task(self._resolve(candidate)))
 
     async def _resolve(self, candidate: Candidate) -> None:
-        # OSError: no multicast, or its port is somebody else's. ValueError: all candidates are known already.
-        with suppress(TimeoutError, OSError, ValueError):
+        # Whatever goes wrong with a name (no multicast, its port taken by others), the checks go on.
+        with suppress(Exception):
             async with asyncio.timeout(_RESOLVE_S):
                 await super().add_remote_candidate(candidate)
 
