@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiortc import RTCRtpReceiver
 from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 
 from guardian.rtc.compat.decoding import DecodeQueue
-from guardian.rtc.compat.frames import EncodedFrame
+from guardian.rtc.compat.frames import EncodedFrame, SoundFrame
+from guardian.rtc.compat.sound_jitter import SoundBuffer, SoundJitter
 from guardian.rtc.compat.video_jitter import VideoJitter
 
 _VIDEO_CAPACITY = 512
@@ -20,6 +23,8 @@ _ASK_AGAIN_S = 0.2
 class Receiver(RTCRtpReceiver):
     """One incoming stream. Private members of the stock class are named in full: it has no other way in."""
 
+    _RTCRtpReceiver__codecs: dict[int, RTCRtpCodecParameters]
+    _RTCRtpReceiver__decoder_thread: threading.Thread | None
     _RTCRtpReceiver__remote_streams: dict[int, Any]
 
     def __init__(self, kind: str, transport: RTCDtlsTransport) -> None:
@@ -31,6 +36,19 @@ class Receiver(RTCRtpReceiver):
         self._RTCRtpReceiver__decoder_queue = self._queue
         if kind == "video":
             self._RTCRtpReceiver__jitter_buffer = VideoJitter(_VIDEO_CAPACITY)
+        self.sound: SoundJitter | None = None
+        """How long sound waits for what is missing, and counts; None for video."""
+        if kind == "audio":
+            buffer = SoundBuffer(self._take_sound)
+            self.sound = buffer.jitter
+            self._RTCRtpReceiver__jitter_buffer = buffer
+
+    def _take_sound(self, payload_type: int, frames: Sequence[SoundFrame]) -> None:
+        """Pieces of sound that can leave; their timestamps are mapped already."""
+        codec = self._RTCRtpReceiver__codecs.get(payload_type)
+        if codec is not None and self._RTCRtpReceiver__decoder_thread is not None:
+            for frame in frames:
+                self._queue.put((codec, frame))
 
     def pass_on(self, sink: Callable[[EncodedFrame], None] | None) -> None:
         """Has every complete frame given to `sink` on the event loop, in order; None ends that."""
