@@ -91,7 +91,8 @@ def leg_maker(config: WorkConfig) -> LegMaker:
     from guardian.rtc.relay import VideoRelay
     from guardian.rtc.sfu import videoroom, whip
     from guardian.rtc.sfu.meeting import Meeting
-    from guardian.rtc.tracks import RelayVideoTrack, SafeVideoTrack, VoiceTrack
+    from guardian.rtc.tracks import RelayVideoTrack, SafeVideoTrack
+    from guardian.rtc.voice import VoiceTrack
 
     def open_leg(role: Role, sources: Sources) -> Peer:
         voice = VoiceTrack(sources.voices[role.other])

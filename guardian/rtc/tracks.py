@@ -19,18 +19,11 @@ from guardian.rtc.compat import EncodedFrame, Ticket
 from guardian.rtc.convert import VIDEO_CLOCK, picture_of
 from guardian.rtc.relay import VideoRelay
 
-AUDIO_RATE = 48_000
-AUDIO_SAMPLES = 960
-_QUIET_S = 0.2
-"""Without sound from the source for this long, silence is sent so that the stream stays alive."""
-_SILENCE = b"\xf8\xff\xfe"
-"""20 ms of silence in Opus (RFC 6716): one CELT frame of nothing."""
 _JUMP_S = 2.0
+"""A step that differs from the time that passed by more than this begins a stream of its own."""
 
 SafeSource = Callable[[], Awaitable[SafeFrame]]
 """Waits for the next picture that may leave; bounded waits, never raises while the call lives."""
-VoiceSource = Callable[[float], Awaitable[EncodedFrame]]
-"""Waits (seconds) for the next piece of the other voice; TimeoutError."""
 SentAccount = Callable[[SafeFrame, float, float], None]
 """Told from the encoder thread: picture, encode time in ms, monotonic seconds when done."""
 
@@ -50,17 +43,24 @@ class _WallClock:
 
 
 class _SourceClock:
-    """Timestamps as the source has them, moved to the wall clock where a stream begins or jumps."""
+    """Timestamps as the source has them, moved to the wall clock where a stream begins or jumps.
+
+    The source may run off the wall's clock: only a step that no time explains is a jump.
+    """
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
         self._start = time.monotonic()
         self._offset: int | None = None
+        self._before = (0, 0)
         self._last = -1
 
     def stamp(self, timestamp: int) -> int:
         now = int((time.monotonic() - self._start) * self._rate)
-        if self._offset is None or abs(timestamp + self._offset - now) > _JUMP_S * self._rate:
+        step, passed = timestamp - self._before[0], now - self._before[1]
+        self._before = (timestamp, now)
+        jumped = abs(step - passed) > _JUMP_S * self._rate
+        if self._offset is None or jumped or timestamp + self._offset <= self._last:
             self._offset = max(now, self._last + 1) - timestamp
         self._last = timestamp + self._offset
         return self._last
@@ -117,36 +117,11 @@ class RelayVideoTrack(MediaStreamTrack):
         raise MediaStreamError
 
 
-class VoiceTrack(MediaStreamTrack):
-    """One voice on its way to the other leg, untouched and still encoded; silence where there is none."""
-
-    kind = "audio"
-
-    def __init__(self, source: VoiceSource) -> None:
-        super().__init__()
-        self._source = source
-        self._clock = _SourceClock(AUDIO_RATE)
-        self._quiet = _WallClock(AUDIO_RATE)
-
-    async def recv(self) -> av.Packet[Any]:
-        if self.readyState != "live":
-            raise MediaStreamError
-        try:
-            frame = await self._source(_QUIET_S)
-        except TimeoutError:
-            frame = _silence(self._quiet.stamp())
-        return _packet(frame, self._clock.stamp(frame.timestamp))
-
-
 def _packet(frame: EncodedFrame, pts: int) -> av.Packet[Any]:
     packet: av.Packet[Any] = av.Packet(frame.data)
     packet.pts = pts
     packet.time_base = Fraction(1, frame.clock_rate)
     return packet
-
-
-def _silence(timestamp: int) -> EncodedFrame:
-    return EncodedFrame("opus", _SILENCE, timestamp, AUDIO_RATE, True, False, time.monotonic())
 
 
 async def next_frame(track: MediaStreamTrack, timeout_s: float) -> av.VideoFrame | av.AudioFrame:

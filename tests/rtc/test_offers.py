@@ -13,7 +13,8 @@ from guardian.core.errors import OfferRefused
 from guardian.rtc.offers import read_fragment, reduce_offer
 from guardian.rtc.peer import Outgoing, Peer
 from guardian.rtc.relay import VideoRelay
-from guardian.rtc.tracks import RelayVideoTrack, VoiceTrack
+from guardian.rtc.tracks import RelayVideoTrack
+from guardian.rtc.voice import VoiceTrack
 
 HEAD = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=msid-semantic: WMS *\r\n"
 DIGEST = "sha-256 " + ":".join(["4A"] * 32)
