@@ -7,6 +7,7 @@ spaces) must be there: lacking one of them is a failure, not a skip.
 import os
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,7 +17,8 @@ from guardian.core.errors import ModelMissing
 from guardian.models import Found, ModelStore, how_to_get
 
 ROOT = Path(__file__).resolve().parents[1]
-TOOLS = {"chromium": ("chromium", "chromium-browser", "google-chrome")}
+TOOLS = {"chromium": ("chromium", "chromium-browser", "google-chrome"), "coturn": ("turnserver",)}
+PACKAGES = ("playwright", "skimage")
 
 
 def lacking(name: str, reason: str) -> NoReturn:
@@ -28,9 +30,11 @@ def lacking(name: str, reason: str) -> NoReturn:
 
 @pytest.fixture(scope="session")
 def need() -> Callable[[str], str]:
-    """need("chromium") -> the path of the program; skips when it is not installed."""
+    """need("chromium") -> the path of the program, or the name of a package of Python; skips without it."""
 
     def find(tool: str) -> str:
+        if tool in PACKAGES and find_spec(tool) is not None:
+            return tool
         for program in TOOLS.get(tool, (tool,)):
             path = shutil.which(program)
             if path:
