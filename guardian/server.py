@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import signal
 import socket
 import time
@@ -16,9 +17,10 @@ import uvicorn
 from guardian import __version__
 from guardian.aftermath import settle
 from guardian.core.calls import CallEvent, CallSpec
-from guardian.core.config import WorkConfig
+from guardian.core.config import IceServer, WorkConfig
 from guardian.core.errors import ConfigError, GuardianError, NoSuchCall, Unavailable
 from guardian.core.ports import CallHost, Sink
+from guardian.core.turn import with_credentials
 from guardian.desk import Desk
 from guardian.events.envelope import Envelope, Issuer
 from guardian.events.pump import Pump
@@ -182,6 +184,7 @@ class _Server:
             ready=self._ready,
             events_of=lambda call_id, after: [k.body for k in self.outbox.of_call(call_id, after, 200)],
             metrics=self.metrics.render,
+            ice_servers=self._ice_servers,
             count=lambda method, status: self.metrics.requests.labels(method, str(status)).inc(),
         )
         config = uvicorn.Config(
@@ -212,10 +215,13 @@ class _Server:
             requests_burst=server.requests_burst,
             token_s=self.settings.limits.token_s,
             default_mode=self.settings.default_mode,
-            ice_servers=self.work.media.ice_servers,
             sfu_origins=self.work.media.sfu_origins,
             demo=DemoPage(sample) if demo else None,
         )
+
+    def _ice_servers(self) -> Sequence[IceServer]:
+        work = self.work
+        return with_credentials(work.media, work.limits, time.time(), secrets.token_hex(8)).ice_servers
 
     def _statuses(self) -> Iterator[dict[str, object]]:
         for call_id in self.register.live():

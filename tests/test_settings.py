@@ -59,6 +59,13 @@ def test_command_line_stands_above_environment_above_file(tmp_path, monkeypatch)
         ("[sever]\nport = 1", "`sever`"),
         ("[server]\nport = 'x'", "`server.port`"),
         ("[media]\ncurtain_fps = 3", "`media.curtain_fps`"),
+        ("[media]\nudp_ports = [50000]", "`media.udp_ports`"),
+        ("[media]\nudp_ports = [50999, 50000]", "`media.udp_ports`"),
+        ("[media]\nudp_ports = [0, 70000]", "`media.udp_ports"),
+        ("[media]\nadvertised_addresses = ['example.com']", "`media.advertised_addresses"),
+        ("[media]\nice_transport = 'relay'", "TURN server"),
+        ("[media]\nice_servers = [{urls = ['turn:a b']}]", "`media.ice_servers"),
+        ("[media]\nturn = [{urls = ['stun:a'], secret = {env = 'S'}}]", "`media.turn"),
         ("[speech]\non_deaf = 'shout'", "`speech.on_deaf`"),
         ("default_mode = 'open'", "`default_mode`"),
         ("[server", "not TOML"),
@@ -95,6 +102,38 @@ def test_secrets_are_read_where_they_lie_and_never_dumped(tmp_path, monkeypatch)
     monkeypatch.delenv("TURN_SECRET")
     with pytest.raises(ConfigError, match="TURN_SECRET"):
         settings.work_config()
+
+
+def test_the_network_is_configured(tmp_path):
+    secret = tmp_path / "turn.secret"
+    secret.write_text("hunter2\n")
+    settings = load(
+        written(
+            tmp_path,
+            "[media]\nice_transport = 'relay'\nudp_ports = [50000, 50999]\n"
+            "bind_addresses = ['10.0.0.5', 'fd00::5']\nadvertised_addresses = ['203.0.113.7']\n"
+            "[[media.turn]]\nurls = ['turn:t.example:3478?transport=tcp']\n"
+            f"secret = {{ file = '{secret}' }}\n",
+        )
+    )
+    media = settings.work_config().media
+    assert media.ice_transport == "relay"
+    assert media.udp_ports == (50000, 50999)
+    assert media.bind_addresses == ("10.0.0.5", "fd00::5")
+    assert media.advertised_addresses == ("203.0.113.7",)
+    assert (media.turn[0].urls, media.turn[0].secret) == (("turn:t.example:3478?transport=tcp",), "hunter2")
+    assert "hunter2" not in settings.model_dump_json() + repr(settings) + repr(media)
+
+
+def test_the_address_of_a_machine_may_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("GUARDIAN_MEDIA__ADVERTISED_ADDRESSES", '["203.0.113.7"]')
+    monkeypatch.setenv(
+        "GUARDIAN_MEDIA__TURN", '[{"urls": ["turn:t.example"], "secret": {"env": "TURN_SECRET"}}]'
+    )
+    monkeypatch.setenv("TURN_SECRET", "hunter2")
+    media = load().work_config().media
+    assert media.advertised_addresses == ("203.0.113.7",)
+    assert media.turn[0].secret == "hunter2"
 
 
 @pytest.mark.parametrize("name", ["strict.toml", "demo.toml"])

@@ -13,6 +13,8 @@ from guardian.web.problems import Problem
 
 LOCAL_TENANT = "local"
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="guardian"'}
+_INVALID = {"WWW-Authenticate": 'Bearer realm="guardian", error="invalid_token"'}
+"""As RFC 6750 section 3.1 has it for a token that was shown and does not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +66,11 @@ def require_leg(request: Request, call_id: str, role: Role) -> Admitted:
     call = parts.register.any_tenant(call_id)
     fits = _leg_of(call, token) if call is not None else None
     if call is None or fits is None:
-        raise Problem(401, "This token opens no leg of this call.", _CHALLENGE)
+        raise Problem(401, "This token opens no leg of this call.", _INVALID)
     if fits is not role:
         raise Problem(403, f"This token opens the {fits.value}'s leg, not the {role.value}'s.")
     if parts.register.expired(call.legs[role]):
-        raise Problem(401, "This token has expired; create a new call.", _CHALLENGE)
+        raise Problem(401, "This token has expired; create a new call.", _INVALID)
     return call
 
 
@@ -83,10 +85,10 @@ def require_session(request: Request, call_id: str, session_id: str) -> Admitted
     fits = _leg_of(call, token) if call is not None and token else None
     if call is None or fits is None:
         return _session_of_tenant(request, call_id, session_id)
-    role = call.sessions.get(session_id)
-    if role is None:
+    session = call.sessions.get(session_id)
+    if session is None:
         raise Problem(404, "There is no such session.")
-    if role is not fits:
+    if session.role is not fits:
         raise Problem(403, f"This token opens the {fits.value}'s leg only.")
     return call
 

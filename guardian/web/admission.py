@@ -31,6 +31,14 @@ class LegToken:
         return secrets.compare_digest(self.sha256, _digest(token))
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One connection of a leg. ice: what its offer said of user names and passwords of ICE."""
+
+    role: Role
+    ice: frozenset[str] = field(repr=False)
+
+
 @dataclass(slots=True)
 class Admitted:
     """One call. ended: why it is over, or None; last: its status when it ended."""
@@ -38,7 +46,7 @@ class Admitted:
     spec: CallSpec
     metadata: Mapping[str, Any]
     legs: Mapping[Role, LegToken]
-    sessions: OrderedDict[str, Role] = field(default_factory=OrderedDict)
+    sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict)
     ended: str | None = None
     ended_at: str | None = None
     last: Mapping[str, Any] = field(default_factory=dict)

@@ -28,6 +28,7 @@ _PROBES = ("/livez", "/readyz")
 _AT_ONCE = 256
 _DRAIN_BYTES = 8 * 1024 * 1024
 _DRAIN_S = 2.0
+_EXPOSED = "Location, ETag, Link, Accept-Patch, Accept-Post, Retry-After, WWW-Authenticate"
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -119,7 +120,7 @@ class Front:
         if origin and _LEG.match(scope["path"]) and self._known_origin(origin, asked):
             headers |= {
                 "Access-Control-Allow-Origin": origin,
-                "Access-Control-Expose-Headers": "Location, ETag, Link, Retry-After",
+                "Access-Control-Expose-Headers": _EXPOSED,
                 "Cross-Origin-Resource-Policy": "cross-origin",
                 "Vary": "Origin",
             }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from guardian.core.config import IceServer
 from guardian.core.errors import NoSuchCall, OfferRefused
 from guardian.core.violations import Role
 from guardian.web.access import require_leg, require_session
+from guardian.web.admission import Session
 from guardian.web.bodies import media_type
 from guardian.web.parts import parts_of
 from guardian.web.problems import Problem
@@ -19,6 +21,7 @@ from guardian.web.problems import Problem
 _SDP = "application/sdp"
 _FRAGMENT = "application/trickle-ice-sdpfrag"
 _SESSIONS_KEPT = 64
+_NO_RESTART = "ICE cannot be restarted; post a new offer to the leg, it takes over."
 
 router = APIRouter(tags=["legs"])
 
@@ -30,8 +33,9 @@ async def _offer(request: Request, call_id: str, role: Role) -> Response:
     if call.ended is not None:
         raise Problem(409, "This call has ended.")
     parts = parts_of(request)
-    answer = await parts.host.offer(call_id, role, await _text(request))
-    call.sessions[answer.session_id] = role
+    offer = await _text(request)
+    answer = await parts.host.offer(call_id, role, offer)
+    call.sessions[answer.session_id] = Session(role, _ice(offer))
     while len(call.sessions) > _SESSIONS_KEPT:
         call.sessions.popitem(last=False)
     headers = {
@@ -40,14 +44,14 @@ async def _offer(request: Request, call_id: str, role: Role) -> Response:
         "Accept-Patch": _FRAGMENT,
     }
     result = Response(answer.sdp, 201, headers, _SDP)
-    for server in parts.config.ice_servers:
+    for server in parts.ice_servers():
         for url in server.urls:
             result.headers.append("Link", _link(url, server))
     return result
 
 
 def _options() -> Response:
-    return Response(status_code=204, headers={"Accept-Post": _SDP, "Allow": "OPTIONS, POST"})
+    return Response(status_code=200, headers={"Accept-Post": _SDP, "Allow": "OPTIONS, POST"})
 
 
 _OFFER_SCHEMA = {"requestBody": {"content": {_SDP: {"schema": {"type": "string"}}}, "required": True}}
@@ -87,25 +91,34 @@ async def merchant_options(call_id: str) -> Response:
 @router.options("/v1/calls/{call_id}/sessions/{session_id}", include_in_schema=False)
 async def session_options(call_id: str, session_id: str) -> Response:
     """What may be done with a session."""
-    return Response(status_code=204, headers={"Accept-Patch": _FRAGMENT, "Allow": "DELETE, OPTIONS, PATCH"})
+    headers = {"Accept-Patch": _FRAGMENT, "Accept-Post": _SDP, "Allow": "DELETE, OPTIONS, PATCH"}
+    return Response(status_code=200, headers=headers)
 
 
 @router.patch(
     "/v1/calls/{call_id}/sessions/{session_id}", status_code=204, summary="More ICE candidates of the peer"
 )
 async def trickle(request: Request, call_id: str, session_id: str) -> Response:
-    """Takes application/trickle-ice-sdpfrag. 412 for another ETag, 422 for an ICE restart."""
+    """Takes application/trickle-ice-sdpfrag.
+
+    428 without If-Match, 412 for another ETag, 422 for an ICE restart.
+    """
     call = require_session(request, call_id, session_id)
     if media_type(request) != _FRAGMENT:
         raise Problem(415, f"Candidates are sent as {_FRAGMENT}.", {"Accept-Patch": _FRAGMENT})
-    wanted = request.headers.get("if-match")
-    if wanted == "*":
-        raise Problem(422, "ICE cannot be restarted; post a new offer to the leg.")
-    if wanted is not None and wanted != _etag(session_id):
+    shown = ",".join(request.headers.getlist("if-match"))
+    if not shown:
+        raise Problem(428, "Candidates are for one ICE session: send its ETag as If-Match.")
+    fragment = await _text(request)
+    if shown.strip(' "') == "*":
+        raise Problem(422, _NO_RESTART)
+    if _etag(session_id) not in re.findall(r'(?:W/)?"[^"]*"', shown):
         raise Problem(412, "This is not the session's ETag.")
+    if not _ice(fragment) <= call.sessions[session_id].ice:
+        raise Problem(422, _NO_RESTART)
     if call.ended is not None:
         raise NoSuchCall("This call has ended.")
-    await parts_of(request).host.trickle(call_id, session_id, await _text(request))
+    await parts_of(request).host.trickle(call_id, session_id, fragment)
     return Response(status_code=204)
 
 
@@ -126,6 +139,12 @@ async def _text(request: Request) -> str:
     if not text.strip() or "\x00" in text:
         raise OfferRefused("The body holds no session description.")
     return text
+
+
+def _ice(sdp: str) -> frozenset[str]:
+    """User names and passwords of ICE. Others than those offered restart it (RFC 9725 section 4.3.3)."""
+    names = ("a=ice-ufrag:", "a=ice-pwd:")
+    return frozenset(line.strip() for line in sdp.split("\n") if line.startswith(names))
 
 
 def _etag(session_id: str) -> str:

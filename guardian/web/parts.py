@@ -38,7 +38,6 @@ class WebConfig:
     requests_burst: int = 200
     token_s: float = 600.0
     default_mode: Mode = Mode.PRIVATE
-    ice_servers: tuple[IceServer, ...] = ()
     sfu_origins: tuple[str, ...] = ()
     demo: DemoPage | None = None
 
@@ -49,7 +48,8 @@ class Parts:
 
     publish: takes an event; the future is done when it is on the disk. ready: None, or why not.
     events_of: (call, after sequence) -> event bodies in order; waits for the disk. count: (method, status)
-    of each answer. metrics: (body, content type).
+    of each answer. metrics: (body, content type). ice_servers: what one leg is told, with credentials of
+    its own.
     """
 
     config: WebConfig
@@ -60,6 +60,7 @@ class Parts:
     ready: Callable[[], str | None]
     events_of: Callable[[str, int], Sequence[bytes]]
     metrics: Callable[[], tuple[bytes, str]]
+    ice_servers: Callable[[], Sequence[IceServer]]
     count: Callable[[str, int], None]
 
     def keyless(self) -> bool:

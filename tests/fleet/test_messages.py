@@ -11,7 +11,7 @@ import pytest
 
 from guardian.core import errors
 from guardian.core.calls import CallEvent, CallEventType, CallSpec, Scope
-from guardian.core.config import IceServer, MediaConfig, WorkConfig
+from guardian.core.config import IceServer, MediaConfig, TurnServer, WorkConfig
 from guardian.core.frames import Mode
 from guardian.core.violations import Role
 from guardian.fleet.messages import (
@@ -43,7 +43,14 @@ def test_a_specification_arrives_as_it_was():
 
 
 def test_the_configuration_arrives_as_it_was():
-    config = WorkConfig(media=MediaConfig(ice_servers=(IceServer(("turn:a", "turn:b"), "u", "p"),)))
+    media = MediaConfig(
+        ice_servers=(IceServer(("turn:a", "turn:b"), "u", "p"),),
+        turn=(TurnServer(("turn:c",), "s"),),
+        udp_ports=(50000, 50999),
+        bind_addresses=("10.0.0.5",),
+        advertised_addresses=("203.0.113.7", "2001:db8::7"),
+    )
+    config = WorkConfig(media=media)
     assert config_from_json(through_json(asdict(config))) == config
 
 

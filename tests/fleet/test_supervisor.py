@@ -9,7 +9,7 @@ import textwrap
 import pytest
 
 from guardian.core.calls import CallEventType, CallSpec
-from guardian.core.config import CallLimits, WorkConfig
+from guardian.core.config import CallLimits, MediaConfig, TurnServer, WorkConfig
 from guardian.core.errors import CallExists, CallFailed, HostFull, NoSuchCall
 from guardian.core.violations import Role
 from guardian.fleet.supervisor import Supervisor
@@ -31,6 +31,8 @@ PUPPET = textwrap.dedent(
     if trick == "never ready":
         time.sleep(60)
     say(note="ready", status={"media_t": 0})
+    if trick == "tells its media settings":
+        say(note="beat", lane_age_s=0, status={"media_t": 0, "media": start["config"]["media"]})
     if trick == "talks nonsense":
         stream.write(b"{not json}\\n"); stream.flush(); time.sleep(60)
     if trick == "says half of it":
@@ -64,14 +66,14 @@ def spec(call_id="c", trick="works"):
     return CallSpec(call_id, "t", {Role.SHOPPER: "s", Role.MERCHANT: "m"}, purpose=trick)
 
 
-def supervised(scenario):
+def supervised(scenario, media=MediaConfig()):  # noqa: B008  # it is frozen
     """Runs a scenario(supervisor, events) against puppet processes."""
 
     async def run():
         events = []
         command = (sys.executable, "-c", PUPPET)
         async with Supervisor(
-            WorkConfig(limits=LIMITS), lambda s, e: events.append(e), command
+            WorkConfig(limits=LIMITS, media=media), lambda s, e: events.append(e), command
         ) as supervisor:
             return await scenario(supervisor, events)
 
@@ -105,6 +107,24 @@ def test_a_call_lives_and_ends():
         assert events == []
 
     supervised(scenario)
+
+
+def test_every_call_process_gets_turn_credentials_of_its_own_and_no_secret():
+    async def scenario(supervisor, events):
+        told = []
+        for call_id in ("one", "two"):
+            await supervisor.open(spec(call_id, "tells its media settings"))
+            await _until(lambda name=call_id: "media" in supervisor.status(name))
+            told.append(supervisor.status(call_id)["media"])
+        return told
+
+    one, two = supervised(scenario, MediaConfig(turn=(TurnServer(("turn:t.example",), "north"),)))
+    assert one["turn"] == two["turn"] == []
+    assert "north" not in repr(one)
+    (mine,), (other,) = one["ice_servers"], two["ice_servers"]
+    assert mine["urls"] == ["turn:t.example"]
+    assert mine["credential"]
+    assert mine["username"] != other["username"]
 
 
 def test_slots_are_counted_and_names_are_taken():

@@ -129,7 +129,7 @@ def test_what_is_no_offer_is_refused(server, call_body, refused):
 
 def test_options_tells_what_may_be_posted(server):
     response = server.client.options("/v1/calls/c/merchant")
-    assert response.status_code == 204
+    assert response.status_code == 200
     assert response.headers["accept-post"] == "application/sdp"
 
 
