@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import textwrap
 
@@ -31,8 +32,6 @@ PUPPET = textwrap.dedent(
     if trick == "never ready":
         time.sleep(60)
     say(note="ready", status={"media_t": 0})
-    if trick == "tells its media settings":
-        say(note="beat", lane_age_s=0, status={"media_t": 0, "media": start["config"]["media"]})
     if trick == "talks nonsense":
         stream.write(b"{not json}\\n"); stream.flush(); time.sleep(60)
     if trick == "says half of it":
@@ -56,7 +55,8 @@ PUPPET = textwrap.dedent(
             os._exit(0)
         if message["do"] == "offer" and trick == "never answers" or trick == "never ends":
             continue
-        say(re=message["id"], ok={"session_id": "s", "sdp": "v=0"})
+        told = json.dumps(start["config"]["media"]) if trick == "tells its settings" else "v=0"
+        say(re=message["id"], ok={"session_id": "s", "sdp": told})
     """
 )
 LIMITS = CallLimits(max_calls=2, start_s=3.0, answer_s=1.0, beat_lost_s=1.0, lane_stuck_s=2.0)
@@ -113,9 +113,8 @@ def test_every_call_process_gets_turn_credentials_of_its_own_and_no_secret():
     async def scenario(supervisor, events):
         told = []
         for call_id in ("one", "two"):
-            await supervisor.open(spec(call_id, "tells its media settings"))
-            await _until(lambda name=call_id: "media" in supervisor.status(name))
-            told.append(supervisor.status(call_id)["media"])
+            await supervisor.open(spec(call_id, "tells its settings"))
+            told.append(json.loads((await supervisor.offer(call_id, Role.SHOPPER, "v=0")).sdp))
         return told
 
     one, two = supervised(scenario, MediaConfig(turn=(TurnServer(("turn:t.example",), "north"),)))
