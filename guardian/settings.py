@@ -156,6 +156,10 @@ class MediaSettings(Section):
     advertised_addresses: tuple[IPvAnyAddress, ...] = ()
     sfu_origins: tuple[str, ...] = ()
     curtain_fps: float = Field(default=_MEDIA.curtain_fps, ge=10, le=30)
+    start_bitrate: int = Field(default=_MEDIA.start_bitrate, ge=30_000, le=50_000_000)
+    min_bitrate: int = Field(default=_MEDIA.min_bitrate, ge=30_000, le=50_000_000)
+    max_bitrate: int = Field(default=_MEDIA.max_bitrate, ge=30_000, le=50_000_000)
+    key_frame_every_s: float = Field(default=_MEDIA.key_frame_every_s, ge=0)
     budget_ms: float = Field(default=_MEDIA.budget_ms, gt=0)
     connect_s: float = Field(default=_MEDIA.connect_s, gt=0)
 
@@ -172,6 +176,12 @@ class MediaSettings(Section):
         if not all(origin_of(origin) for origin in origins):
             raise ValueError("an SFU's origin is https://HOST[:PORT], without a path")
         return origins
+
+    @model_validator(mode="after")
+    def _ordered(self) -> MediaSettings:
+        if not self.min_bitrate <= self.start_bitrate <= self.max_bitrate:
+            raise ValueError("`start_bitrate` lies between `min_bitrate` and `max_bitrate`")
+        return self
 
     @model_validator(mode="after")
     def _relayed(self) -> MediaSettings:

@@ -81,10 +81,20 @@ class MediaConfig:
     """SFUs a call may be connected through, as `https://host:port`. Nothing else is contacted."""
     curtain_fps: float = 10.0
     """Pictures per second while there is nothing to show; at least 10."""
+    start_bitrate: int = 1_000_000
+    """Bits per second of video sent at 640x480 until the network is known; larger pictures get more."""
+    min_bitrate: int = 100_000
+    """However bad the network is; below what a size can carry, smaller pictures are sent."""
+    max_bitrate: int = 2_500_000
+    """However good the network is."""
+    key_frame_every_s: float = 0.0
+    """Longest time between key frames of the protected picture; 0: only when asked for."""
     budget_ms: float = 33.0
     """From the last packet of a frame in to its encoded packets out."""
     connect_s: float = 30.0
     """How long a leg may take to connect."""
+    sound_wait_s: float = 0.07
+    """How long sound is held up for a packet that is missing; then it goes on without."""
 
 
 @dataclass(frozen=True, slots=True)
