@@ -2,11 +2,14 @@
 
 aiortc (1.16) holds a complete video frame until a packet of the next one arrives, gives lost packets up
 after hundreds of others, and does not say when a frame's last packet came in or when its encoding was
-done. `apply()` puts a receiver and a sender of our own in the place of its own:
+done. `apply()` puts a transport, a receiver, a track and a sender of our own in the place of its own:
 
-* `video_jitter` releases video frames when complete, on the RTP marker bit, several at once.
-* `decoding` marks pictures after a loss as not whole until a key frame, and hands out encoded frames.
-* `receiving` puts both into aiortc's receiver, and asks for key frames.
+* `transport` outlives datagrams that cannot be read, and remembers no more than a leg can have.
+* `receiving` is where packets of one stream become frames: for video `video_intake`, which puts together
+  `video_jitter` (complete frames leave on the RTP marker) and `loss` (what to do about missing packets);
+  for sound `sound_jitter`. `bitrate_limit` tells the sender what it may send.
+* `decoding` marks pictures after a loss as not whole until a key frame, hands out encoded frames, and is
+  never more than a little behind; `incoming` does the same for who reads them.
 * `sending` encodes live, tells what that took, and what the other side asks for.
 * `sound_level` computes in C what stock computes in Python on the event loop.
 
@@ -18,11 +21,13 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from guardian.rtc.compat.decoding import decoder_worker
+from guardian.rtc.compat.decoding import begin_decoding
 from guardian.rtc.compat.frames import EncodedFrame, Stamp, Ticket, is_key_frame, stamp_of
+from guardian.rtc.compat.incoming import FreshTrack
 from guardian.rtc.compat.receiving import Receiver
 from guardian.rtc.compat.sending import Sender, timed_encoder
 from guardian.rtc.compat.sound_level import audio_level
+from guardian.rtc.compat.transport import GuardedStun, Transport
 
 SUPPORTED = ("1.16",)
 """Release series of aiortc these patches were written for and are tested with."""
@@ -46,8 +51,12 @@ def apply() -> None:
     connection: Any = importlib.import_module("aiortc.rtcpeerconnection")
     connection.RTCRtpReceiver = Receiver
     connection.RTCRtpSender = Sender
+    connection.RTCDtlsTransport = Transport
+    connection.RemoteStreamTrack = FreshTrack
+    ice: Any = importlib.import_module("aioice.ice")
+    ice.StunProtocol = GuardedStun
     receiver: Any = importlib.import_module("aiortc.rtcrtpreceiver")
-    receiver.decoder_worker = decoder_worker
+    receiver.decoder_worker = begin_decoding
     sender: Any = importlib.import_module("aiortc.rtcrtpsender")
     sender.get_encoder = timed_encoder
     rtp: Any = importlib.import_module("aiortc.rtp")

@@ -1,12 +1,16 @@
-"""aiortc's decoder thread, fed through a place where encoded frames can be had as well."""
+"""aiortc's decoder thread, fed through a bounded place where encoded frames can be had as well.
+
+Stock aiortc (1.16) queues without bound in front of the decoder and behind it, keeps the process alive until
+the decoder has worked through all of it, and ends the thread on anything but an error of FFmpeg.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -20,43 +24,96 @@ from guardian.rtc.compat.frames import EncodedFrame, SoundFrame, Stamp, StampedF
 logger = logging.getLogger(__name__)
 
 _ASK_AGAIN_S = 0.5
+_MOST_VIDEO = 60
+_OLDEST_VIDEO_S = 0.5
+_MOST_SOUND = 100
+
+Task = tuple[RTCRtpCodecParameters, JitterFrame]
 
 
-def _signed32(delta: int) -> int:
-    return (delta + (1 << 31)) % (1 << 32) - (1 << 31)
+def _nothing() -> None:
+    """Nobody asked to be told."""
 
 
-def frames_in_order(encoded: JitterFrame) -> list[JitterFrame]:
-    """The frame and those that left the jitter buffer with it, all with mapped timestamps."""
-    if not isinstance(encoded, StampedFrame):
-        return [encoded]
-    for frame in encoded.following:
-        frame.timestamp = encoded.timestamp + _signed32(frame.rtp_timestamp - encoded.rtp_timestamp)
-    return [encoded, *encoded.following]
-
-
-class DecodeQueue(queue.Queue[Any]):
+class DecodeQueue:
     """Between the event loop and the decoder thread; every complete frame passes here, in order.
 
-    sink: called on the event loop with each encoded frame. decodes: whether frames go on to the decoder.
+    A decoder that is behind is never caught up with: video goes on with the next key frame, sound loses its
+    oldest pieces. `sink` is called on the event loop with each encoded frame; `decodes` says whether frames
+    go on to the decoder; `behind` is called when a key frame is needed.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, kind: str) -> None:
         self.sink: Callable[[EncodedFrame], None] | None = None
         self.decodes = True
+        self.behind: Callable[[], None] = _nothing
+        self.dropped = 0
+        """Frames that were not decoded as the decoder was behind."""
+        self._video = kind == "video"
+        self._skipping = False
+        self._tasks: deque[Task] = deque()
+        self._ended = False
+        self._stirred = threading.Condition()
 
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        """Takes what the receiver hands over: (codec, frame), or None at the end."""
-        if item is None:
-            super().put(None, block, timeout)
+    def __len__(self) -> int:
+        """How many frames wait."""
+        return len(self._tasks)
+
+    def put(self, task: Task | None) -> None:
+        """Takes what the receiver hands over: (codec, frame), or None at the end: nothing is decoded then."""
+        if task is None:
+            self._end()
             return
-        codec, first = item
-        for frame in frames_in_order(first):
-            if self.sink is not None:
-                self.sink(_encoded(codec, frame))
-            if self.decodes:
-                super().put((codec, frame), block, timeout)
+        codec, frame = task
+        if self.sink is not None:
+            self.sink(_encoded(codec, frame))
+        if self.decodes and not self._ended and self._makes_room(codec, frame):
+            with self._stirred:
+                self._tasks.append(task)
+                self._stirred.notify()
+
+    def get(self) -> Task | None:
+        """Waits for the next frame to be decoded; None at the end. For the decoder thread."""
+        with self._stirred:
+            # The wait is that of a thread for its work; `_end` ends it whatever happens.
+            while not self._tasks and not self._ended:
+                self._stirred.wait()
+            return None if self._ended else self._tasks.popleft()
+
+    def _end(self) -> None:
+        with self._stirred:
+            self._ended = True
+            self._tasks.clear()
+            self._stirred.notify_all()
+
+    def _makes_room(self, codec: RTCRtpCodecParameters, frame: JitterFrame) -> bool:
+        """Whether the frame may be queued."""
+        if not self._video:
+            with self._stirred:
+                while len(self._tasks) >= _MOST_SOUND:
+                    self._tasks.popleft()
+                    self.dropped += 1
+            return True
+        if self._is_behind():
+            with self._stirred:
+                self.dropped += len(self._tasks)
+                self._tasks.clear()
+            self._skipping = True
+            self.behind()
+        if self._skipping and not is_key_frame(codec.name, frame.data):
+            self.dropped += 1
+            return False
+        self._skipping = False
+        return True
+
+    def _is_behind(self) -> bool:
+        try:
+            oldest = self._tasks[0][1]
+        except IndexError:  # The decoder may just have taken it.
+            return False
+        if len(self._tasks) >= _MOST_VIDEO:
+            return True
+        return isinstance(oldest, StampedFrame) and time.monotonic() - oldest.arrived > _OLDEST_VIDEO_S
 
 
 def _encoded(codec: RTCRtpCodecParameters, frame: JitterFrame) -> EncodedFrame:
@@ -74,31 +131,44 @@ def _encoded(codec: RTCRtpCodecParameters, frame: JitterFrame) -> EncodedFrame:
     )
 
 
-def decoder_worker(
+def begin_decoding(
     loop: asyncio.AbstractEventLoop,
-    input_q: queue.Queue[Any],
+    input_q: DecodeQueue,
     output_q: asyncio.Queue[Any],
     decode_error: threading.Event,
 ) -> None:
-    """aiortc's decoder thread, with stamps on the pictures."""
+    """What aiortc runs as its decoder thread: starts one that does not keep the process alive, and ends."""
+    threading.Thread(
+        target=decode_frames,
+        args=(loop, input_q, output_q, decode_error),
+        name=f"{threading.current_thread().name}-daemon",
+        daemon=True,
+    ).start()
+
+
+def decode_frames(
+    loop: asyncio.AbstractEventLoop,
+    input_q: DecodeQueue,
+    output_q: asyncio.Queue[Any],
+    decode_error: threading.Event,
+) -> None:
+    """Decodes until the end, with stamps on the pictures."""
     decoder: Any = None
     codec_name = None
     wholeness = _Wholeness()
-    while True:
-        task = input_q.get()
-        if task is None:
-            _hand_over(loop, output_q, None)
-            return
+    while (task := input_q.get()) is not None:
         codec, encoded_frame = task
-        if codec.name != codec_name:
+        if decoder is None or codec.name != codec_name:
             decoder, codec_name, wholeness = get_decoder(codec), codec.name, _Wholeness()
         wholeness.follow(codec.name, encoded_frame)
         try:
             frames = decoder.decode(encoded_frame)
-        except av.FFmpegError:
-            logger.warning("a frame could not be decoded", extra={"codec": codec.name})
+        except Exception as error:  # noqa: BLE001 - whatever the sender made of it: the next key frame heals it
+            logger.debug("a frame could not be decoded", extra={"codec": codec.name})
             wholeness.whole = False
             decode_error.set()
+            if not isinstance(error, av.InvalidDataError):
+                decoder = None
             continue
         if wholeness.asks():
             # Makes the receiver request a key frame.
@@ -107,6 +177,7 @@ def decoder_worker(
             if isinstance(encoded_frame, StampedFrame):
                 frame.opaque = Stamp(encoded_frame.arrived, wholeness.whole)
             _hand_over(loop, output_q, frame)
+    _hand_over(loop, output_q, None)
 
 
 class _Wholeness:
@@ -133,6 +204,8 @@ class _Wholeness:
 
 
 def _hand_over(loop: asyncio.AbstractEventLoop, output_q: asyncio.Queue[Any], item: Any) -> None:
-    # The loop is closed when a call process ends while a decoder is still at work.
-    if not loop.is_closed():
+    # The loop may be closed, at any moment, when a process ends while a decoder is still at work.
+    try:
         loop.call_soon_threadsafe(output_q.put_nowait, item)
+    except RuntimeError:
+        logger.debug("a decoder outlived its loop")

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 import av
 from aiortc.jitterbuffer import JitterFrame
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 
 _IDR = 5
+_SPS = 7
+_DELIMITER = 9
+_STAP_A = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +41,14 @@ def stamp_of(frame: av.VideoFrame) -> Stamp | None:
 
 
 class StampedFrame(JitterFrame):
-    """An encoded frame out of a jitter buffer, with its arrival and the frames that leave with it."""
+    """An encoded picture out of the jitter buffer, with its arrival."""
 
     def __init__(self, data: bytes, timestamp: int, arrived: float) -> None:
         super().__init__(data, timestamp)
         self.arrived = arrived
-        self.rtp_timestamp = timestamp
+        self.codec: RTCRtpCodecParameters | None = None
         self.after_loss = False
         """Whether packets before it were given up."""
-        self.following: list[StampedFrame] = []
 
 
 class SoundFrame(JitterFrame):
@@ -112,3 +115,17 @@ def is_key_frame(codec: str, data: bytes) -> bool:
     return any(
         len(unit) > 1 and unit[0] & 0x1F == _IDR and unit[1] & 0x80 for unit in data.split(b"\x00\x00\x01")
     )
+
+
+def begins_frame(codec: str, payload: bytes) -> bool:
+    """Whether an RTP payload is certainly the first of its frame.
+
+    VP8: the start of the first partition (RFC 7741, 4.2). H.264: parameters or a delimiter, which come
+    before the slices of a key frame (RFC 6184, 5.6 and 5.7.1); other frames do not tell.
+    """
+    if codec == "VP8":
+        return bool(payload) and payload[0] & 0x17 == 0x10
+    if len(payload) < 4:
+        return False
+    unit = payload[3] if payload[0] & 0x1F == _STAP_A else payload[0]
+    return unit & 0x1F in (_SPS, _DELIMITER)

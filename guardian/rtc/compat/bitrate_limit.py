@@ -1,0 +1,63 @@
+"""What an incoming video's sender is told it may send: stock's estimate, and never more than a ceiling."""
+
+from __future__ import annotations
+
+from aiortc.rate import RemoteBitrateEstimator
+from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtpPacket, pack_remb_fci
+
+_TOLD_EVERY_S = 0.5
+
+
+class BitrateLimit:
+    """Decides when to send which REMB (draft-alvestrand-rmcat-remb-03). Times: monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._estimator = RemoteBitrateEstimator()
+        self._ceiling: int | None = None
+        self._estimate: int | None = None
+        self._told: int | None = None
+        self._told_at = 0.0
+
+    @property
+    def ceiling(self) -> int | None:
+        """Bits per second the sender is never allowed to exceed; None for no such limit."""
+        return self._ceiling
+
+    @ceiling.setter
+    def ceiling(self, ceiling: int | None) -> None:
+        self._ceiling = None if ceiling is None else max(0, ceiling)
+        if self._ceiling is not None and (self._told is None or self._told > self._ceiling):
+            self._told_at = 0.0
+
+    def restart(self) -> None:
+        """Another stream begins; the line is the same."""
+        self._estimator.ssrcs.clear()
+
+    def saw(self, packet: RtpPacket, arrival_ms: int) -> bool:
+        """A packet has come. Whether there is an estimate to be told now."""
+        sent = packet.extensions.abs_send_time
+        if sent is None:
+            return False
+        found = self._estimator.add(
+            abs_send_time=sent,
+            arrival_time_ms=arrival_ms,
+            payload_size=len(packet.payload) + packet.padding_size,
+            ssrc=packet.ssrc,
+        )
+        if found is None:
+            return False
+        self._estimate = found[0]
+        return True
+
+    def is_due(self, now: float) -> bool:
+        """Whether the ceiling is to be told (again): at once when it is lower, and as reports get lost."""
+        return self._ceiling is not None and now - self._told_at >= _TOLD_EVERY_S
+
+    def report(self, own_ssrc: int, ssrcs: list[int], now: float) -> RtcpPsfbPacket | None:
+        """What to tell; None when there is nothing to say."""
+        known = [rate for rate in (self._estimate, self._ceiling) if rate is not None]
+        if not known:
+            return None
+        self._told, self._told_at = min(known), now
+        fci = pack_remb_fci(self._told, ssrcs)
+        return RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=own_ssrc, media_ssrc=0, fci=fci)
