@@ -175,6 +175,29 @@ async def watch(pc, kind: str, take: Callable) -> None:
         await asyncio.to_thread(take, frame)
 
 
+async def until(true: Callable[[], bool], limit_s: float, what: str) -> None:
+    """Waits for something to become true; fails when it takes longer."""
+    deadline = time.monotonic() + limit_s
+    while True:
+        if true():
+            return
+        assert time.monotonic() < deadline, f"{what} did not come within {limit_s} s"
+        await asyncio.sleep(0.1)
+
+
+async def status_until(
+    client: CallClient, call_id: str, true: Callable[[dict], bool], limit_s: float, what: str
+) -> dict:
+    """The first status of which something is true; fails when it takes longer."""
+    deadline = time.monotonic() + limit_s
+    while True:
+        status = await client.status(call_id)
+        if true(status):
+            return status
+        assert time.monotonic() < deadline, f"{what} did not come within {limit_s} s: {status}"
+        await asyncio.sleep(0.2)
+
+
 @dataclass
 class Call:
     """A call in progress."""
@@ -191,13 +214,7 @@ class Call:
 
     async def until(self, true: Callable[[dict], bool], limit_s: float, what: str) -> dict:
         """The first status of which something is true; fails when it takes longer."""
-        deadline = time.monotonic() + limit_s
-        while True:
-            status = await self.status()
-            if true(status):
-                return status
-            assert time.monotonic() < deadline, f"{what} did not come within {limit_s} s: {status}"
-            await asyncio.sleep(0.2)
+        return await status_until(self.client, self.call_id, true, limit_s, what)
 
 
 @asynccontextmanager

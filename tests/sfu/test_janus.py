@@ -12,7 +12,16 @@ from guardian.core.errors import SfuRefused
 from guardian.core.sfu import JanusRoom
 from guardian.core.violations import Role
 from guardian.demo.peers import CallClient, CameraTrack
-from tests.loopback.harness import Server, ToneTrack, View, canary_pictures, serving, watch
+from tests.loopback.harness import (
+    Server,
+    ToneTrack,
+    View,
+    canary_pictures,
+    serving,
+    status_until,
+    until,
+    watch,
+)
 from tests.sfu import janus_server, participants
 from tests.sfu.janus_server import PUBLIC_PIN, PUBLIC_ROOM, RAW_PIN, RAW_ROOM, Janus
 
@@ -67,12 +76,6 @@ async def both_inside(server: Server, janus: Janus):
         await client.hang_up(call_id)
 
 
-async def until(true, limit_s: float, what: str) -> None:
-    async with asyncio.timeout(limit_s):
-        while not true():
-            await asyncio.sleep(0.1)
-
-
 def test_the_merchant_sees_the_protected_room_and_the_shopper_the_merchant(server, janus):
     seen, back = View(), View()
 
@@ -102,22 +105,20 @@ def test_a_shopper_who_publishes_again_is_seen_again_and_never_raw(server, janus
     seen = View()
 
     async def main():
-        async with both_inside(server, janus) as (client, call_id, shopper, merchant):
-            async with asyncio.TaskGroup() as tasks:
-                watching = tasks.create_task(watch(merchant.receiving, "video", seen.look))
-                await until(lambda: SIZE in seen.sizes, 40, "the first picture")
-                await shopper.unpublish()
-
-                async def connected(wanted):
-                    async with asyncio.timeout(30):
-                        while (await client.status(call_id))["legs"]["shopper"]["connected"] is not wanted:
-                            await asyncio.sleep(0.1)
-
-                await connected(False)
-                await shopper.publish(ToneTrack(), CameraTrack(canary_pictures((480, 360)), 30))
-                await connected(True)
-                await until(lambda: (480, 360) in seen.sizes, 40, "the second camera")
-                watching.cancel()
+        async with (
+            both_inside(server, janus) as (client, call_id, shopper, merchant),
+            asyncio.TaskGroup() as tasks,
+        ):
+            watching = tasks.create_task(watch(merchant.receiving, "video", seen.look))
+            await until(lambda: SIZE in seen.sizes, 40, "the first picture")
+            await shopper.unpublish()
+            await status_until(
+                client, call_id, lambda s: not s["legs"]["shopper"]["connected"], 30, "leaving"
+            )
+            await shopper.publish(ToneTrack(), CameraTrack(canary_pictures((480, 360)), 30))
+            await status_until(client, call_id, lambda s: s["legs"]["shopper"]["connected"], 30, "joining")
+            await until(lambda: (480, 360) in seen.sizes, 40, "the second camera")
+            watching.cancel()
 
     asyncio.run(main())
     assert seen.canary_blocks == 0

@@ -21,6 +21,7 @@ POLL_S = 40.0
 """Janus holds a long poll for 30 s."""
 _REPLY_S = 10.0
 _LEAVE_S = 2.0
+_KEEP_ALIVE_S = 10.0
 _WAITING = 200
 
 Message = dict[str, Any]
@@ -110,6 +111,12 @@ class Session:
             for message in answer if isinstance(answer, list) else [answer]:
                 self._take(_said(message))
 
+    async def stay(self) -> None:
+        """Keeps the session from timing out where Janus allows less silence than a poll takes. SfuRefused."""
+        while True:
+            await asyncio.sleep(_KEEP_ALIVE_S)
+            await self.post({"janus": "keepalive"})
+
     def _take(self, message: Message) -> None:
         if message.get("janus") == "timeout":
             raise SfuRefused("The Janus session has timed out.")
@@ -144,8 +151,10 @@ async def session(http: httpx.AsyncClient, place: JanusRoom) -> AsyncIterator[Se
     try:
         async with asyncio.TaskGroup() as tasks:
             polling = tasks.create_task(opened.listen())
+            beating = tasks.create_task(opened.stay())
             yield opened
             polling.cancel()
+            beating.cancel()
     except* CallError as group:
         raise SfuRefused(str(_first(group))) from group
     finally:
