@@ -213,12 +213,14 @@ def _sources(attributes: _Attributes) -> Iterator[str]:
     primary = next((number for number in numbers if 0 < number < 2**32), None)
     if primary is None:
         return
-    yield f"a=ssrc:{primary} cname:-"
+    streams = [primary]
     for group in attributes.all("ssrc-group"):
         match = re.fullmatch(rf"FID {primary} (\d{{1,10}})", group, re.ASCII)
         if match and 0 < int(match[1]) < 2**32 and int(match[1]) != primary:
-            yield f"a=ssrc:{int(match[1])} cname:-"
-            return
+            streams.append(int(match[1]))
+            yield f"a=ssrc-group:FID {streams[0]} {streams[1]}"
+            break
+    yield from (f"a=ssrc:{stream} cname:-" for stream in streams)
 
 
 def _channel(section: _Section) -> Iterator[str]:
@@ -301,7 +303,7 @@ def read_fragment(fragment: str) -> tuple[RemoteCandidate, ...]:
     for line in lines:
         if line and not re.match(r"[a-z]=", line):
             raise OfferRefused(
-                "The fragment is not a trickle-ice-sdpfrag; its lines look like a=candidate:..."
+                "The fragment is not a trickle-ice-sdpfrag; its lines look like a=candidate:1 1 udp."
             )
         name, _, value = line.partition(":")
         if name == "a=mid":

@@ -7,14 +7,12 @@ import re
 
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 
 from guardian.core.config import MediaConfig
 from guardian.core.errors import OfferRefused
 from guardian.rtc.offers import read_fragment, reduce_offer
 from guardian.rtc.peer import Outgoing, Peer
-from guardian.rtc.relay import VideoRelay
-from guardian.rtc.tracks import RelayVideoTrack
-from guardian.rtc.voice import VoiceTrack
 
 HEAD = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=msid-semantic: WMS *\r\n"
 DIGEST = "sha-256 " + ":".join(["4A"] * 32)
@@ -195,17 +193,12 @@ def test_candidates_of_a_fragment_keep_their_section():
     ],
 )
 def test_what_is_no_fragment_is_refused_in_a_sentence(fragment):
-    with pytest.raises(OfferRefused, match=r"\.$|candidate:\.\.\.$"):
+    with pytest.raises(OfferRefused, match=r"\.$"):
         read_fragment(fragment)
 
 
-async def _silence(timeout_s):
-    await asyncio.sleep(timeout_s)
-    raise TimeoutError
-
-
 def outgoing():
-    return Outgoing(VoiceTrack(_silence), RelayVideoTrack(VideoRelay(lambda: None)))
+    return Outgoing(AudioStreamTrack(), VideoStreamTrack())
 
 
 def test_second_tracks_are_silenced_and_data_channels_closed():
