@@ -86,11 +86,11 @@ def real_senses() -> Senses:
 
 def leg_maker(config: WorkConfig) -> LegMaker:
     """Legs over aiortc."""
-    from guardian.rtc.convert import SpeechTap
     from guardian.rtc.peer import LegEnded, Outgoing, Peer
     from guardian.rtc.relay import VideoRelay
     from guardian.rtc.sfu import videoroom, whip
     from guardian.rtc.sfu.meeting import Meeting
+    from guardian.rtc.speech_tap import SpeechTap
     from guardian.rtc.tracks import RelayVideoTrack, SafeVideoTrack
     from guardian.rtc.voice import VoiceTrack
 

@@ -162,6 +162,7 @@ class MediaSettings(Section):
     key_frame_every_s: float = Field(default=_MEDIA.key_frame_every_s, ge=0)
     budget_ms: float = Field(default=_MEDIA.budget_ms, gt=0)
     connect_s: float = Field(default=_MEDIA.connect_s, gt=0)
+    sound_wait_s: float = Field(default=_MEDIA.sound_wait_s, ge=0, le=0.2)
 
     @field_validator("udp_ports")
     @classmethod

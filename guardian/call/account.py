@@ -123,20 +123,27 @@ class VoiceAccount:
         self.role = role
         self.sound_s = 0.0
         self.heard_s = 0.0
+        self.lost_s = 0.0
+        """Seconds that never came, which `sound_s` includes."""
         self.consented = True
         self.engines: tuple[str, ...] = ()
         self.lapses = LapseBook(Part.HEARING, role)
+        self.losses = LapseBook(Part.HEARING, role)
+        """Spans that never came: kept apart, as nobody else has heard them either."""
 
 
 def coverage(seconds: float, picture: PictureAccount, voices: Mapping[Role, VoiceAccount]) -> dict[str, Any]:
     """Seconds of call, seen and heard, and the spans that were not."""
-    lapses = [*picture.lapses.spans, *(lapse for voice in voices.values() for lapse in voice.lapses.spans)]
+    lapses = list(picture.lapses.spans)
+    for voice in voices.values():
+        lapses += [*voice.lapses.spans, *voice.losses.spans]
     return {
         "seconds": round(seconds, 2),
         "camera_s": round(picture.camera_s, 2),
         "protected_s": round(picture.protected_s, 2),
         "sound_s": {str(role): round(voice.sound_s, 2) for role, voice in voices.items()},
         "heard_s": {str(role): round(voice.heard_s, 2) for role, voice in voices.items()},
+        "lost_s": {str(role): round(voice.lost_s, 2) for role, voice in voices.items()},
         "lapses": [
             {
                 "part": str(lapse.part),

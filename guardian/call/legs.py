@@ -36,17 +36,29 @@ class Leg(Protocol):
 
     async def next_picture(self, timeout_s: float) -> RawFrame: ...
 
-    async def next_sound(self, timeout_s: float) -> Opaque: ...
-
     def network(self) -> dict[str, int]: ...
 
     async def close(self) -> None: ...
 
 
-class SpeechTap(Protocol):
-    """Turns a leg's sound into chunks to be heard."""
+class Sound(Protocol):
+    """A piece of encoded sound, as it came in."""
 
-    def chunks(self, frame: Opaque, t: float) -> Iterator[AudioChunk]: ...
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        ...
+
+    @property
+    def lost_s(self) -> float:
+        """Seconds of sound just before it that never came."""
+        ...
+
+
+class SpeechTap(Protocol):
+    """Turns a voice into chunks to be heard. t: media seconds at which the piece had come in."""
+
+    def chunks(self, sound: Opaque, t: float) -> Iterator[AudioChunk]: ...
 
 
 class Relay(Protocol):
@@ -57,16 +69,6 @@ class Relay(Protocol):
     def restart(self) -> None: ...
 
     def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A piece of one leg's sound. t: its own time in seconds, before anybody stamps it anew."""
-
-    tap: SpeechTap
-    frame: Opaque
-    t: float
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +91,11 @@ class LegMaker:
     """The media library, as the call sees it."""
 
     open: Callable[[Role, Sources], Leg]
-    tap: Callable[[float], SpeechTap]
+    tap: Callable[[], SpeechTap]
     meet: Callable[[Role, Sources, Place, Callable[[Leg], None], Callable[[], None]], Awaitable[None]]
     """Meets a participant at an SFU until cancelled: (role, sources, place, expect a leg, first time there).
     SfuRefused when it cannot get there the first time."""
     relay: Callable[[Callable[[], None]], Relay]
     """Makes a relay; the argument is called when it needs a key frame."""
     ended: type[Exception]
-    """What `next_*` raise when nothing more will come."""
+    """What `next_picture` raises when nothing more will come."""

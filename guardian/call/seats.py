@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from guardian.call.legs import Leg, LegMaker, Piece, Sources
+from guardian.call.legs import Leg, LegMaker, Sources
 from guardian.call.picture import PictureWay
 from guardian.call.sound import VoiceWay
 from guardian.core.calls import CallEventType
@@ -59,13 +59,11 @@ class Seats:
         maker: LegMaker,
         ways: Ways,
         tell: Callable[[CallEventType, Mapping[str, Any]], None],
-        media_t: Callable[[], float],
     ) -> None:
         self._config = config
         self._maker = maker
         self._ways = ways
         self._tell = tell
-        self._media_t = media_t
         self._tasks: asyncio.TaskGroup | None = None
         self._seats = {role: _Seat() for role in Role}
         self._relay = maker.relay(self._ask_merchant)
@@ -190,8 +188,6 @@ class Seats:
             self._seat(role, leg)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._stay(leg))
-                if leg.receives("audio"):
-                    tasks.create_task(self._drain_sound(role, leg))
                 if leg.receives("video") and role is Role.SHOPPER:
                     tasks.create_task(self._drain_pictures(leg))
         except* Ended as group:
@@ -224,7 +220,7 @@ class Seats:
             self._tell(CallEventType.CALL_JOINED, {"role": role})
         else:
             before.closed.set()
-        leg.pass_on("audio", self._ways.voices[role].pass_on)
+        leg.pass_on("audio", self._ways.voices[role].put)
         if role is Role.SHOPPER:
             self._ways.picture.distrust("a new camera")
         else:
@@ -259,20 +255,6 @@ class Seats:
                 return
             if seat.leg is leg:
                 self._ways.picture.put(raw)
-
-    async def _drain_sound(self, role: Role, leg: Leg) -> None:
-        voice = self._ways.voices[role]
-        tap = None
-        while True:
-            try:
-                frame = await leg.next_sound(_WAIT_S)
-            except TimeoutError:
-                continue
-            except self._maker.ended:
-                return
-            seconds = frame.samples / frame.sample_rate
-            tap = tap or self._maker.tap(self._media_t() - seconds)
-            voice.put(Piece(tap, frame, frame.time or 0.0, seconds))
 
 
 def _reason(group: BaseExceptionGroup[Ended]) -> str:

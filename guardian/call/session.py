@@ -16,7 +16,7 @@ from guardian.call.account import coverage
 from guardian.call.legs import LegMaker
 from guardian.call.picture import Eyes, PictureWay
 from guardian.call.seats import Ended, Seats, Ways
-from guardian.call.sound import Hearing, VoiceWay
+from guardian.call.sound import LOST, Hearing, VoiceWay
 from guardian.core.calls import Answer, CallEvent, CallEventType, CallSpec, Scope
 from guardian.core.config import WorkConfig
 from guardian.core.frames import Mode, State
@@ -63,10 +63,12 @@ class CallSession:
             open=workshop.ears,
             heard=self._heard,
             lapsed=self._lapsed,
+            missed=self._missed,
             now=self.media_t,
+            tap=workshop.legs.tap,
         )
         self.voices = {role: VoiceWay(role, hearing, config) for role in Role}
-        self.seats = Seats(config, workshop.legs, Ways(self.picture, self.voices), self._tell, self.media_t)
+        self.seats = Seats(config, workshop.legs, Ways(self.picture, self.voices), self._tell)
         self._apply_scopes(spec.scopes)
 
     def media_t(self) -> float:
@@ -214,12 +216,22 @@ class CallSession:
                 change.t_start,
             )
 
+    def _missed(self, role: Role, t_start: float, t_end: float) -> None:
+        """Sound that never came: the other side has not heard it either, so there is nothing to mute."""
+        if self.voices[role].account.losses.add(t_start, t_end, LOST):
+            self._tell_lapse(role, t_start, t_end, LOST)
+
+    def _tell_lapse(self, role: Role, t_start: float, t_end: float, reason: str) -> None:
+        on_deaf = self._config.speech.on_deaf
+        if on_deaf != "pass":
+            data = {"role": role, "t_start": round(t_start, 2), "t_end": round(t_end, 2)}
+            self._tell(CallEventType.HEARING_LAPSED, {**data, "reason": reason, "on_deaf": on_deaf})
+
     def _lapsed(self, role: Role, t_start: float, t_end: float, reason: str) -> None:
         on_deaf = self._config.speech.on_deaf
-        if not self.voices[role].account.lapses.add(t_start, t_end, reason) or on_deaf == "pass":
+        if not self.voices[role].account.lapses.add(t_start, t_end, reason):
             return
-        data = {"role": role, "t_start": round(t_start, 2), "t_end": round(t_end, 2)}
-        self._tell(CallEventType.HEARING_LAPSED, {**data, "reason": reason, "on_deaf": on_deaf})
+        self._tell_lapse(role, t_start, t_end, reason)
         if on_deaf == "mute":
             self.voices[role].muted = True
         elif on_deaf == "end":

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 from guardian.call.account import VoiceAccount
 from guardian.call.lane import Lane
-from guardian.call.legs import Opaque, Piece
+from guardian.call.legs import Sound, SpeechTap
 from guardian.call.slots import Bounded, Closed, Latest
 from guardian.core.config import WorkConfig
-from guardian.core.notes import Lapse
+from guardian.core.notes import Lapse, Part
 from guardian.core.ports import Ears, HearingNotes
 from guardian.core.violations import Role, ViolationChange
 
-_PASS_SIZE = 10
-"""Pieces of 20 ms that may wait to be passed on; more would be lasting delay."""
-_PIECES_PER_S = 50
+LOST = "packets were lost"
+"""Why a span was not heard that never came in."""
+
+_PASS_S = 0.2
+"""How long a piece may wait to be passed on; more would be lasting delay."""
+_PASS_PIECES = 100
+_PIECES_PER_S = 400
+"""The shortest pieces of Opus last 2.5 ms."""
+_LAPSE_S = 0.1
+"""Losses in a row that are long enough to hide a syllable."""
+_AT_ONCE_S = 0.06
+"""Sound that is worth a thread's while."""
+_SOON_S = 0.05
 _PAUSE_S = 1.0
 _LOAD_S = 60.0
 _HEAR_S = 10.0
@@ -30,9 +42,20 @@ class Hearing:
     open: Callable[[Role], Ears]
     heard: Callable[[Role, HearingNotes], None]
     lapsed: Callable[[Role, float, float, str], None]
-    """(role, t_start, t_end, reason) in media seconds of the call."""
+    """(role, t_start, t_end, reason) in media seconds of the call: passed on, and not heard."""
+    missed: Callable[[Role, float, float], None]
+    """(role, t_start, t_end): it never came."""
     now: Callable[[], float]
     """Media seconds of the call."""
+    tap: Callable[[], SpeechTap]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A piece of sound and the media seconds at which it came in."""
+
+    sound: Sound
+    t: float
 
 
 class VoiceWay:
@@ -43,8 +66,10 @@ class VoiceWay:
         self.account = VoiceAccount(role)
         self._hearing = hearing
         self._lane = Lane(f"hear-{role}")
-        self._pass: Latest[Opaque] = Latest(_PASS_SIZE)
-        self._queue: Bounded[Piece] = Bounded(int(config.speech.queue_s * _PIECES_PER_S))
+        self._pass: Latest[_Piece] = Latest(_PASS_PIECES)
+        self._queue_s = config.speech.queue_s
+        self._queue: Bounded[_Piece] = Bounded(int(self._queue_s * _PIECES_PER_S))
+        self._waiting_s = 0.0
         self._open = False
         self.allowed = True
         """Whether this voice may be listened to."""
@@ -56,37 +81,46 @@ class VoiceWay:
         """How long the ears have been at their present piece."""
         return self._lane.age_s
 
-    def pass_on(self, frame: Opaque) -> None:
-        """A piece of encoded sound has come in, for the other leg."""
+    def put(self, sound: Sound) -> None:
+        """A piece of encoded sound has come in, for the other leg and to be heard."""
+        piece = _Piece(sound, self._hearing.now())
         if not self.muted:
-            self._pass.put(frame)
-
-    def put(self, piece: Piece) -> None:
-        """A piece of sound has come in, to be heard."""
+            self._pass.put(piece)
         if not self.allowed:
             return
-        self.account.sound_s += piece.seconds
-        if not self._queue.offer(piece):
-            now = self._hearing.now()
-            self._hearing.lapsed(self.role, now - piece.seconds, now, "hearing is behind")
+        self.account.sound_s += sound.seconds + sound.lost_s
+        began = piece.t - sound.seconds
+        if sound.lost_s:
+            self.account.lost_s += sound.lost_s
+            if sound.lost_s >= _LAPSE_S:
+                self._hearing.missed(self.role, began - sound.lost_s, began)
+        if self._waiting_s > self._queue_s or not self._queue.offer(piece):
+            self._hearing.lapsed(self.role, began, piece.t, "hearing is behind")
+        else:
+            self._waiting_s += sound.seconds
 
-    async def next_piece(self, timeout_s: float) -> Opaque:
+    async def next_piece(self, timeout_s: float) -> Sound:
         """The next piece for the other leg. TimeoutError."""
         try:
-            return await self._pass.get(timeout_s)
+            while True:
+                piece = await self._pass.get(timeout_s)
+                if self._hearing.now() - piece.t <= _PASS_S:
+                    return piece.sound
         except Closed:
+            await asyncio.sleep(timeout_s)  # Whoever asks again must not do so without end.
             raise TimeoutError from None
 
     async def run(self) -> None:
         """The hearing lane: listens until cancelled. If it dies the voice passes all the same."""
         try:
             ears = await self._lane.run(lambda: self._hearing.open(self.role), _LOAD_S)
+            tap = self._hearing.tap()
         except Exception:  # noqa: BLE001 - whatever a model loader raises: the voice passes, loudly unheard
             await self._deaf("the recogniser could not be loaded")
             return
         while True:
             try:
-                piece = await self._queue.get(_PAUSE_S)
+                pieces = await self._next_pieces()
             except TimeoutError:
                 # The sender sends nothing while it is quiet, so a pause settles what is open.
                 if self._open and self.allowed and not await self._judge(ears.finish):
@@ -98,8 +132,43 @@ class VoiceWay:
             if not self.allowed:
                 continue  # It was said before the consent was withdrawn, and waited.
             self._open = True
-            if not await self._judge(partial(_hear, ears, piece)):
+            if not await self._judge(partial(self._hear, ears, tap, pieces)):
                 return
+
+    async def _next_pieces(self) -> list[_Piece]:
+        """What has come in, enough of it to be worth a thread's while. TimeoutError, Closed."""
+        pieces = [await self._take(_PAUSE_S)]
+        with suppress(TimeoutError, Closed):
+            while sum(piece.sound.seconds for piece in pieces) < _AT_ONCE_S:
+                pieces.append(await self._take(_SOON_S))
+        return pieces
+
+    async def _take(self, timeout_s: float) -> _Piece:
+        piece = await self._queue.get(timeout_s)
+        self._waiting_s -= piece.sound.seconds
+        return piece
+
+    def _hear(self, ears: Ears, tap: SpeechTap, pieces: Sequence[_Piece]) -> HearingNotes:
+        """All chunks of some pieces; in the lane's thread."""
+        changes: list[ViolationChange] = []
+        lapses: list[Lapse] = []
+        heard_s = 0.0
+        for piece in pieces:
+            if not self.allowed:
+                break
+            listened_s = 0.0
+            try:
+                for chunk in tap.chunks(piece.sound, piece.t):
+                    notes = ears.hear(chunk)
+                    changes.extend(notes.changes)
+                    lapses.extend(notes.lapses)
+                    listened_s += notes.heard_s
+            except Exception:  # noqa: BLE001 - what cannot be decoded, or ears that break their promise
+                began = piece.t - piece.sound.seconds
+                lapses.append(Lapse(Part.HEARING, self.role, began, piece.t, "hearing failed"))
+            # Silence that stands for what was never sent is no sound that was heard.
+            heard_s += min(listened_s, piece.sound.seconds)
+        return HearingNotes(tuple(changes), tuple(lapses), heard_s)
 
     async def _judge(self, listen: Callable[[], HearingNotes]) -> bool:
         """Listens in the lane's thread; False when it will never answer again."""
@@ -124,7 +193,7 @@ class VoiceWay:
         while True:
             began = self._hearing.now()
             try:
-                await self._queue.get(1.0)
+                await self._take(1.0)
             except TimeoutError:
                 continue
             except Closed:
@@ -136,16 +205,3 @@ class VoiceWay:
         self._pass.close()
         self._queue.close()
         self._lane.close()
-
-
-def _hear(ears: Ears, piece: Piece) -> HearingNotes:
-    """All chunks of one piece; in the lane's thread."""
-    changes: list[ViolationChange] = []
-    lapses: list[Lapse] = []
-    heard_s = 0.0
-    for chunk in piece.tap.chunks(piece.frame, piece.t):
-        notes = ears.hear(chunk)
-        changes.extend(notes.changes)
-        lapses.extend(notes.lapses)
-        heard_s += notes.heard_s
-    return HearingNotes(tuple(changes), tuple(lapses), heard_s)

@@ -85,6 +85,7 @@ class Peer:
         self.closed = asyncio.Event()
         self.connected = asyncio.Event()
         self._outgoing = outgoing
+        self._sound_wait_s = config.sound_wait_s
         self._incoming: dict[str, MediaStreamTrack] = {}
         self._candidates = 0
         # An empty list, never None: None makes aiortc ask a public STUN server.
@@ -203,12 +204,6 @@ class Peer:
             stamp = compat.Stamp(time.monotonic(), whole=False)
         return RawFrame(planes_of(frame), frame.time or 0.0, stamp.arrived, stamp.whole)
 
-    async def next_sound(self, timeout_s: float) -> av.AudioFrame:
-        """The next piece of sound. TimeoutError; LegEnded."""
-        frame = await self._next("audio", timeout_s)
-        assert isinstance(frame, av.AudioFrame)
-        return frame
-
     async def _next(self, kind: str, timeout_s: float) -> av.VideoFrame | av.AudioFrame:
         track = self._incoming.get(kind)
         if track is None or self.closed.is_set():
@@ -219,11 +214,13 @@ class Peer:
             raise LegEnded from error
 
     def pass_on(self, kind: str, sink: Callable[[compat.EncodedFrame], None]) -> None:
-        """Has encoded frames of a kind given to `sink` as they arrive. Video is not decoded any more then."""
+        """Has encoded frames of a kind given to `sink` as they arrive. They are not decoded any more then."""
         receiver = self._receiver(kind)
         if receiver is not None:
             receiver.pass_on(lambda frame: None if self.closed.is_set() else sink(frame))
-            receiver.decodes = kind == "audio"
+            receiver.decodes = False
+            if receiver.sound is not None:
+                receiver.sound.wait_s = self._sound_wait_s
 
     def request_key_frame(self) -> None:
         """Asks the other side for a key frame of its video."""
@@ -238,9 +235,12 @@ class Peer:
             receiver.ceiling = bits_per_s
 
     def network(self) -> dict[str, int]:
-        """Counts of what the network did to the video that came in."""
-        receiver = self._receiver("video")
-        return {} if receiver is None else receiver.counts()
+        """Counts of what the network did to the video that came in, and of packets of sound lost and late."""
+        video, audio = self._receiver("video"), self._receiver("audio")
+        counts = {} if video is None else video.counts()
+        if audio is not None and audio.sound is not None:
+            counts |= {"sound_lost": audio.sound.counts.lost, "sound_late": audio.sound.counts.late}
+        return counts
 
     async def close(self) -> None:
         """Hangs up; never takes longer than its deadline."""

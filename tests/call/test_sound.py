@@ -1,11 +1,14 @@
-"""A voice is passed on whatever happens, and heard only while that is agreed to."""
+"""A voice is passed on whatever happens, heard only while that is agreed to, and missed aloud."""
 
 import asyncio
 import threading
+from dataclasses import dataclass, replace
 
-from guardian.call.legs import Piece
+import numpy as np
+import pytest
+
 from guardian.call.sound import Hearing, VoiceWay
-from guardian.core.config import WorkConfig
+from guardian.core.config import SpeechConfig, WorkConfig
 from guardian.core.frames import AudioChunk
 from guardian.core.ports import HearingNotes
 from guardian.core.violations import Level, Role, Status, ViolationChange
@@ -13,6 +16,15 @@ from guardian.core.violations import Level, Role, Status, ViolationChange
 CHANGE = ViolationChange(
     "vio_1", Status.DETECTED, "r", "c", Level.REVIEW, "p", "h", Role.MERCHANT, "en", 0.0, 1.0, 1.0, 0.9
 )
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A piece of sound of a voice that nobody has to decode."""
+
+    name: str
+    seconds: float = 0.02
+    lost_s: float = 0.0
 
 
 class SlowEars:
@@ -34,29 +46,177 @@ class SlowEars:
 
 
 class OneChunk:
-    def chunks(self, frame, t):
-        yield frame
+    """Makes a chunk of a piece; of some it can make nothing."""
+
+    def chunks(self, sound, t):
+        if sound.name == "broken":
+            raise ValueError
+        yield AudioChunk(np.zeros(320, np.int16), t)
+
+
+class Told:
+    """Keeps what hearing tells; the clock is set by hand."""
+
+    def __init__(self, ears):
+        self.heard, self.lapses, self.losses = [], [], []
+        self.t = 0.0
+        self.news = asyncio.Event()
+        self.hearing = Hearing(
+            open=lambda role: ears,
+            heard=self.hears,
+            lapsed=lambda role, t_start, t_end, reason: self.lapses.append((t_start, t_end, reason)),
+            missed=lambda role, t_start, t_end: self.losses.append((t_start, t_end)),
+            now=lambda: self.t,
+            tap=OneChunk,
+        )
+
+    def hears(self, role, notes):
+        self.heard.append(notes)
+        self.news.set()
+
+    async def until(self, true):
+        """Waits for something that is true after one of the things hearing tells."""
+        async with asyncio.timeout(10):
+            while not true():
+                self.news.clear()
+                await self.news.wait()
+
+    def voice(self, config=None):
+        return VoiceWay(Role.MERCHANT, self.hearing, config or WorkConfig())
 
 
 def test_nothing_said_is_told_once_consent_is_withdrawn():
-    ears, told = SlowEars(), []
+    ears = SlowEars()
+    told = Told(ears)
 
     async def main():
-        hearing = Hearing(lambda role: ears, lambda role, notes: told.append(notes), print, lambda: 0.0)
-        voice = VoiceWay(Role.MERCHANT, hearing, WorkConfig())
+        voice = told.voice()
         async with asyncio.TaskGroup() as tasks:
             run = tasks.create_task(voice.run())
             for i in range(10):
-                voice.put(Piece(OneChunk(), f"piece {i}", i * 0.02, 0.02))
+                voice.put(Sound(f"piece {i}"))
             await asyncio.to_thread(ears.listening.wait, 10)
             voice.allowed = False
-            voice.put(Piece(OneChunk(), "not heard any more", 0.2, 0.02))
-            voice.pass_on("passed on all the same")
+            voice.put(Sound("not heard any more"))
             ears.go_on.set()
             voice.close()
             await run
-        assert await voice.next_piece(1.0) == "passed on all the same"
+        names = [(await voice.next_piece(0.01)).name for _ in range(11)]
+        assert names == [*(f"piece {i}" for i in range(10)), "not heard any more"], "passed on all the same"
 
     asyncio.run(main())
-    assert told == []
+    assert told.heard == []
     assert ears.chunks == 1
+
+
+def test_hearing_that_hangs_never_holds_up_a_voice_and_says_what_it_refused():
+    ears = SlowEars()
+    told = Told(ears)
+    config = replace(WorkConfig(), speech=SpeechConfig(queue_s=0.4))
+
+    async def main():
+        voice = told.voice(config)
+        async with asyncio.TaskGroup() as tasks:
+            run = tasks.create_task(voice.run())
+            passed = 0
+            for i in range(200):
+                told.t = i * 0.02
+                voice.put(Sound(f"piece {i}"))
+                passed += (await voice.next_piece(1.0)).name == f"piece {i}"
+            ears.go_on.set()
+            refused_s = 0.02 * sum(reason == "hearing is behind" for _, _, reason in told.lapses)
+            await told.until(lambda: voice.account.heard_s > 4.0 - refused_s - 1e-6)
+            voice.close()
+            await run
+        assert passed == 200
+        return voice.account
+
+    account = asyncio.run(main())
+    assert account.sound_s == pytest.approx(4.0)
+    refused = [lapse for lapse in told.lapses if lapse[2] == "hearing is behind"]
+    assert len(refused) > 150
+    assert account.heard_s == pytest.approx(4.0 - len(refused) * 0.02), "all sound is heard or a lapse"
+
+
+@pytest.mark.parametrize("seconds", [0.0025, 0.06])
+def test_what_may_wait_to_be_heard_is_counted_in_seconds(seconds):
+    told = Told(None)
+    voice = told.voice()
+    count = round(7 / seconds)
+    for _ in range(count):
+        voice.put(Sound("", seconds))
+    assert len(told.lapses) * seconds == pytest.approx(2.0, abs=0.15)
+
+
+def test_a_run_of_losses_is_told_and_counted_and_a_single_packet_is_counted():
+    told = Told(None)
+    voice = told.voice()
+    told.t = 10.0
+    voice.put(Sound("", lost_s=0.02))
+    voice.put(Sound("", lost_s=0.1))
+    assert told.losses == [(pytest.approx(9.88), pytest.approx(9.98))]
+    assert told.lapses == []
+    assert voice.account.lost_s == pytest.approx(0.12)
+    assert voice.account.sound_s == pytest.approx(0.16)
+
+
+def test_a_piece_that_cannot_be_decoded_is_a_lapse_and_costs_nothing_else():
+    ears = SlowEars()
+    ears.go_on.set()
+    told = Told(ears)
+
+    async def main():
+        voice = told.voice()
+        async with asyncio.TaskGroup() as tasks:
+            run = tasks.create_task(voice.run())
+            for name in ("a", "broken", "b"):
+                voice.put(Sound(name))
+            await asyncio.to_thread(ears.listening.wait, 10)
+            await told.until(lambda: voice.account.heard_s > 0.039)
+            voice.close()
+            await run
+
+    asyncio.run(main())
+    notes = told.heard
+    assert sum(len(note.changes) for note in notes) >= 2
+    assert [lapse.reason for note in notes for lapse in note.lapses] == ["hearing failed"]
+
+
+def test_what_waited_for_somebody_who_joins_is_not_passed_on():
+    told = Told(None)
+
+    async def main():
+        voice = told.voice()
+        for i in range(300):
+            told.t = i * 0.02
+            voice.put(Sound(f"piece {i}"))
+        assert (await voice.next_piece(0.01)).name in ("piece 289", "piece 290"), "0.2 s old"
+
+    asyncio.run(main())
+
+
+def test_a_muted_voice_is_heard_and_not_passed_on():
+    told = Told(None)
+
+    async def main():
+        voice = told.voice()
+        voice.muted = True
+        voice.put(Sound("x"))
+        with pytest.raises(TimeoutError):
+            await voice.next_piece(0.01)
+        assert voice.account.sound_s == pytest.approx(0.02)
+
+    asyncio.run(main())
+
+
+def test_a_voice_whose_call_is_over_is_not_asked_for_without_end():
+    told = Told(None)
+
+    async def main():
+        voice = told.voice()
+        voice.close()
+        async with asyncio.timeout(5):
+            with pytest.raises(TimeoutError):
+                await voice.next_piece(0.05)
+
+    asyncio.run(main())
