@@ -148,20 +148,20 @@ class Receiver(RTCRtpReceiver):
     async def _handle_rtp_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
         # What is raised here would end the task that receives everything.
         try:
+            codec = self._RTCRtpReceiver__codecs.get(packet.payload_type)
+            if codec is None or not self._enabled:
+                return
             if self._sound is None:
-                await self._take_video(packet, arrival_time_ms)
+                await self._take_video(packet, codec, arrival_time_ms)
             else:
-                self._count(packet)
+                self._statistics(packet, codec)
                 await super()._handle_rtp_packet(packet, arrival_time_ms)
         except Exception as error:  # noqa: BLE001 - whatever the other side sent: the rest can be read
             self._malformed += 1
             logger.debug("a packet could not be read", extra={"error": type(error).__name__})
 
-    async def _take_video(self, packet: RtpPacket, arrival_ms: int) -> None:
+    async def _take_video(self, packet: RtpPacket, codec: RTCRtpCodecParameters, arrival_ms: int) -> None:
         """Takes the place of stock's handling: packets of one stream, in order, and all that is due now."""
-        codec = self._RTCRtpReceiver__codecs.get(packet.payload_type)
-        if codec is None or not self._enabled:
-            return
         now = time.monotonic()
         resent = is_rtx(codec)
         intake = self._intake
@@ -178,10 +178,9 @@ class Receiver(RTCRtpReceiver):
             frames = intake.add(packet, codec, now)
         if frames:
             self._give(frames)
-        due = self._due()
-        if due <= now:
+        if self._due() <= now:
             await self._react(now)
-        elif due < self._sleeps_until:
+        if self._due() < self._sleeps_until:
             self._stirred.set()
 
     def _resent(self, packet: RtpPacket, codec: RTCRtpCodecParameters, now: float) -> list[StampedFrame]:
@@ -212,11 +211,6 @@ class Receiver(RTCRtpReceiver):
             assert frame.codec is not None
             frame.timestamp = self._timestamps.map(frame.timestamp)
             self._queue.put((frame.codec, frame))
-
-    def _count(self, packet: RtpPacket) -> None:
-        codec = self._RTCRtpReceiver__codecs.get(packet.payload_type)
-        if codec is not None:
-            self._statistics(packet, codec)
 
     def _statistics(self, packet: RtpPacket, codec: RTCRtpCodecParameters) -> SenderStatistics:
         """Of the packet's stream; only a few are kept, as anybody can make up new ones."""
