@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from guardian.web.keyfile import ApiKey, KeyFile
 
 app = typer.Typer(
-    help="API keys: made, listed and revoked here; shown once, stored as hashes.", no_args_is_help=True
+    help="API keys: made, listed and revoked here; shown once, stored as hashes. Secrets for TURN.",
+    no_args_is_help=True,
 )
 
 Data = Annotated[
@@ -24,7 +25,6 @@ Tenant = Annotated[str, typer.Option("--tenant", help="The platform this key bel
 def init(data: Data = None, tenant: Tenant = "default") -> None:
     """Make the key file with a first key, and a secret for signing webhooks."""
     import base64
-    import os
     import secrets
 
     from guardian.core.errors import ConfigError
@@ -35,9 +35,23 @@ def init(data: Data = None, tenant: Tenant = "default") -> None:
     _made(*keys.add(_name(tenant)))
     secret = keys.path.with_name("webhook.secret")
     if not secret.exists():
-        with os.fdopen(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}\n")
+        _keep(secret, f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}")
         typer.echo(f"A secret for signing webhooks is in {secret}.", err=True)
+
+
+@app.command()
+def turn(data: Data = None) -> None:
+    """Make a secret to share with a TURN server, in a file only the owner may read."""
+    import secrets
+
+    from guardian.core.errors import ConfigError
+
+    path = _file(data).path.with_name("turn.secret")
+    if path.exists():
+        raise ConfigError(f"{path} exists already; move it away first, and tell the TURN server.")
+    # Letters and figures only: it also stands in the TURN server's own settings.
+    _keep(path, secrets.token_hex(32))
+    typer.echo(f"A secret for TURN is in {path}; coturn takes it as static-auth-secret.", err=True)
 
 
 @app.command()
@@ -72,6 +86,19 @@ def _file(data: Path | None) -> KeyFile:
     from guardian.web.keyfile import KeyFile
 
     return KeyFile(data / "api_keys.json" if data is not None else load().api_keys_path)
+
+
+def _keep(path: Path, secret: str) -> None:
+    import os
+
+    from guardian.core.errors import Unavailable
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"{secret}\n")
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be written; check its folder.") from error
 
 
 def _name(tenant: str) -> str:

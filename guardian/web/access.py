@@ -58,7 +58,10 @@ def require_key(request: Request) -> Caller:
 
 
 def require_leg(request: Request, call_id: str, role: Role) -> Admitted:
-    """The call whose leg token is shown. Problem 401 (none, unknown, expired), 403 (the other leg's), 404."""
+    """The call whose leg token is shown. Problem 401 (none, unknown, expired), 403 (the other leg's), 404.
+
+    The time limit is for joining: who has joined may come back while the call lasts.
+    """
     parts = parts_of(request)
     token = bearer(request)
     if token is None:
@@ -69,7 +72,8 @@ def require_leg(request: Request, call_id: str, role: Role) -> Admitted:
         raise Problem(401, "This token opens no leg of this call.", _INVALID)
     if fits is not role:
         raise Problem(403, f"This token opens the {fits.value}'s leg, not the {role.value}'s.")
-    if parts.register.expired(call.legs[role]):
+    came_in_time = any(session.role is role for session in call.sessions.values())
+    if parts.register.expired(call.legs[role]) and not came_in_time:
         raise Problem(401, "This token has expired; create a new call.", _INVALID)
     return call
 

@@ -1,7 +1,9 @@
 import stat
 
 import pytest
+from typer.testing import CliRunner
 
+from guardian.cli import app
 from guardian.core.errors import ConfigError
 from guardian.web.keyfile import KeyFile
 
@@ -67,6 +69,18 @@ def test_keys_are_kept_as_hashes_for_the_owner_only(tmp_path):
     assert keys.find(token + "x") is None
     with pytest.raises(ConfigError, match="no key k_none"):
         keys.revoke("k_none")
+
+
+def test_a_secret_for_turn_is_made_once_for_the_owner_only(tmp_path):
+    made = CliRunner().invoke(app, ["keys", "turn", "--data", str(tmp_path / "new")])
+    assert made.exit_code == 0, made.output
+    path = tmp_path / "new" / "turn.secret"
+    secret = path.read_text()
+    assert secret.strip().isalnum()
+    assert secret.strip() not in made.output
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert CliRunner().invoke(app, ["keys", "turn", "--data", str(tmp_path / "new")]).exit_code != 0
+    assert path.read_text() == secret
 
 
 def test_pages_of_other_sites_cannot_use_this_machine(server, call_body, refused):

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from guardian.core.errors import Unavailable
+from guardian.web.admission import Register
 
 ICE = "a=ice-ufrag:EsAw\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\n"
 OFFER = f"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n{ICE}"
@@ -210,6 +211,16 @@ def test_a_bearer_token_is_asked_for(leg, server, refused, shown, challenge):
     answer = server.client.post(leg.url, content=OFFER, headers=headers)
     refused(answer, 401)
     assert answer.headers["www-authenticate"] == challenge
+
+
+def test_who_has_joined_in_time_may_come_back_later(server, call_body, refused, monkeypatch):
+    leg = Leg(server, call_body)
+    assert leg.post().status_code == 201
+    monkeypatch.setattr(Register, "expired", lambda self, token: True)
+    assert leg.post().status_code == 201
+    call = server.client.post("/v1/calls", json=call_body(call_id="d")).json()
+    late = {"authorization": f"Bearer {call['legs']['merchant']['token']}", "content-type": SDP}
+    refused(server.client.post(call["legs"]["merchant"]["url"], content=OFFER, headers=late), 401)
 
 
 def test_a_session_takes_no_other_token(leg, server, refused):
