@@ -5,6 +5,7 @@ Nothing here waits; times are monotonic seconds, rates bits per second.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 from guardian.core.config import MediaConfig
@@ -28,7 +29,7 @@ _WINDOW_S = 1.0
 
 def by_size(rate: float, pixels: float) -> float:
     """The rate at which pictures of this size look as those of 640x480 do at `rate`."""
-    return rate * (pixels / _VGA) ** _SIZE_EXPONENT
+    return rate * math.pow(pixels / _VGA, _SIZE_EXPONENT)
 
 
 class LossLimit:
@@ -68,9 +69,11 @@ class LossLimit:
             self._calm_since = now
         if loss > _HEAVY_LOSS:
             self.rate = min(sending, self.rate or sending) * (1 - 0.5 * loss)
-        elif self.rate is not None and self._calm_since is not None:
-            if now - self._calm_since >= _RECOVERY_EVERY_S:
-                self.rate, self._calm_since = self.rate * _RECOVERY, now
+        elif self.rate is not None and self._is_calm(now):
+            self.rate, self._calm_since = self.rate * _RECOVERY, now
+
+    def _is_calm(self, now: float) -> bool:
+        return self._calm_since is not None and now - self._calm_since >= _RECOVERY_EVERY_S
 
 
 class BitratePlan:

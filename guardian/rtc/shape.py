@@ -28,7 +28,7 @@ _FAST_S = 1 / 40
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Size in pixels, and which share of pictures to send: each `every`-th."""
+    """Size in pixels, even (H.264 needs that), and which share of pictures to send: each `every`-th."""
 
     width: int
     height: int
@@ -94,11 +94,8 @@ class ShapePlan:
 
 
 def _scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
-    """Even; a picture that is not made smaller keeps its size as it is."""
-    if factor == 1.0:
-        return size
     width, height = size
-    return max(2, round(width * factor / 2) * 2), max(2, round(height * factor / 2) * 2)
+    return max(2, int(width * factor / 2) * 2), max(2, int(height * factor / 2) * 2)
 
 
 def _factors(size: tuple[int, int]) -> list[float]:

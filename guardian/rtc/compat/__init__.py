@@ -10,7 +10,8 @@ done. `apply()` puts a transport, a receiver, a track and a sender of our own in
   for sound `sound_jitter`. `bitrate_limit` tells the sender what it may send.
 * `decoding` marks pictures after a loss as not whole until a key frame, hands out encoded frames, and is
   never more than a little behind; `incoming` does the same for who reads them.
-* `sending` encodes live, tells what that took, and what the other side asks for.
+* `sending` encodes in a thread of its own (`encoder_thread`), writes `packets` cheaply and paced, follows the
+  network's bitrate, tells what encoding took and what the other side asks for, and outlives failures.
 * `sound_level` computes in C what stock computes in Python on the event loop.
 
 tests/rtc/ holds a self-test for each, with the stock behaviour beside it: they fail when upstream changes.
@@ -25,9 +26,9 @@ from guardian.rtc.compat.decoding import begin_decoding
 from guardian.rtc.compat.frames import EncodedFrame, Stamp, Ticket, is_key_frame, stamp_of
 from guardian.rtc.compat.incoming import FreshTrack
 from guardian.rtc.compat.receiving import Receiver
-from guardian.rtc.compat.sending import Sender, timed_encoder
-from guardian.rtc.compat.sound_level import audio_level
+from guardian.rtc.compat.sending import Sender
 from guardian.rtc.compat.transport import GuardedStun, Transport
+from guardian.rtc.vp8 import MAX_PAYLOAD
 
 SUPPORTED = ("1.16",)
 """Release series of aiortc these patches were written for and are tested with."""
@@ -57,7 +58,5 @@ def apply() -> None:
     ice.StunProtocol = GuardedStun
     receiver: Any = importlib.import_module("aiortc.rtcrtpreceiver")
     receiver.decoder_worker = begin_decoding
-    sender: Any = importlib.import_module("aiortc.rtcrtpsender")
-    sender.get_encoder = timed_encoder
-    rtp: Any = importlib.import_module("aiortc.rtp")
-    rtp.compute_audio_level_dbov = audio_level
+    h264: Any = importlib.import_module("aiortc.codecs.h264")
+    h264.PACKET_MAX = MAX_PAYLOAD

@@ -1,26 +1,93 @@
-"""aiortc's sender with encoders of our own, and word of what the other side asks for."""
+"""aiortc's sender with an encoder, a pace and a bitrate of our own.
+
+Stock encodes in the event loop's own threads, which all calls share, sends a picture's packets back to back,
+opens its encoder anew with every tenth of a change in the estimated bandwidth, and ends without a word when
+a track raises anything.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import random
+import struct
 import time
 from collections.abc import Callable
 from typing import Any
 
 import av
-from aiortc import RTCRtpSender
-from aiortc.codecs import get_encoder
+from aiortc import RTCRtpSender, clock
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpSendParameters
-from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, unpack_remb_fci
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    HeaderExtensions,
+    HeaderExtensionsMap,
+    RtcpPsfbPacket,
+    RtcpRrPacket,
+    RtcpSrPacket,
+    unpack_remb_fci,
+)
 
-from guardian.rtc.compat.frames import Ticket
-from guardian.rtc.vp8 import LiveVp8Encoder
+from guardian.core.config import MediaConfig
+from guardian.rtc.compat.encoder_thread import EncoderThread, Piece
+from guardian.rtc.compat.packets import PacketBook, Stream, extension_block, written
+from guardian.rtc.encoding import Order
+from guardian.rtc.key_frames import KeyFramePlan
+from guardian.rtc.pacing import Way, departures
+from guardian.rtc.rate import BitratePlan, RateMeter
+
+logger = logging.getLogger(__name__)
+
+_AFTER_FAILURE_S = 0.1
+_NARROW = 1.2
+"""The network counts as the limit while it takes less than this times what is sent."""
+_VIDEO_CLOCK = 90_000
+_SHORTEST_S, _LONGEST_S = 0.01, 0.05
+"""What counts as the time between two pictures."""
+_ORIGINAL = struct.Struct("!H")
 
 
 class Sender(RTCRtpSender):
-    """One outgoing stream. A track may ask to be told of the codec, key-frame requests and the bitrate."""
+    """One outgoing stream. A track may ask to be told of the codec and of key-frame requests.
+
+    Private members of the stock class are named in full: it has no other way in.
+    """
 
     on_bitrate: Callable[[int], None] | None = None
     """Called on the event loop with what the other side can take, bits per second."""
+    _RTCRtpSender__rtp_started: asyncio.Event
+    _RTCRtpSender__rtp_exited: asyncio.Event
+    _RTCRtpSender__rtp_header_extensions_map: HeaderExtensionsMap
+    _RTCRtpSender__mid: str | None
+    _RTCRtpSender__rtx_payload_type: int | None
+    _RTCRtpSender__packet_count: int
+    _RTCRtpSender__octet_count: int
+
+    def __init__(self, track_or_kind: MediaStreamTrack | str, transport: RTCDtlsTransport) -> None:
+        super().__init__(track_or_kind, transport)
+        self.configure(MediaConfig())
+        self.failures = 0
+        """Times a track or an encoder failed; the stream went on."""
+        self._book = PacketBook()
+        self._meter = RateMeter()
+        self._encoder: EncoderThread | None = None
+        # In the lower half, as stock: a wrap soon after the beginning would confuse SRTP.
+        self._sequence = random.randrange(1 << 15)
+        self._again_sequence = random.randrange(1 << 15)
+        self._origin = random.randrange(1 << 32)
+        self._last_timestamp = 0
+        self._stream = Stream(0, self._ssrc)
+
+    def configure(self, config: MediaConfig) -> None:
+        """Bitrates and key frames, to be set before anything is sent."""
+        self._plan = BitratePlan(config)
+        self._keys = KeyFramePlan(config.key_frame_every_s)
+
+    def counts(self) -> dict[str, int]:
+        """What was sent since the beginning: packets again (`resent`), key frames, failures."""
+        return {"resent": self._book.again, "key_frames": self._keys.made_count, "failed": self.failures}
 
     async def send(self, parameters: RTCRtpSendParameters) -> None:
         """Stock; tells the track what it is sent as."""
@@ -30,36 +97,140 @@ class Sender(RTCRtpSender):
         await super().send(parameters)
 
     def _send_keyframe(self) -> None:
-        super()._send_keyframe()
+        self._keys.want()
         wanted = getattr(self.track, "key_frame_wanted", None)
         if wanted is not None:
             wanted()
 
     async def _handle_rtcp_packet(self, packet: Any) -> None:
         await super()._handle_rtcp_packet(packet)
-        if self.on_bitrate is None or not isinstance(packet, RtcpPsfbPacket) or packet.fmt != RTCP_PSFB_APP:
+        now = time.monotonic()
+        if isinstance(packet, RtcpRrPacket | RtcpSrPacket):
+            for report in packet.reports:
+                if report.ssrc == self._ssrc:
+                    used = self._meter.rate(now)
+                    self._plan.reported(report.fraction_lost / 256, report.highest_sequence, used, now)
+        elif isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
+            try:
+                bitrate, ssrcs = unpack_remb_fci(packet.fci)
+            except (ValueError, struct.error, IndexError):
+                return
+            if self._ssrc in ssrcs:
+                self._plan.estimated(bitrate)
+        else:
             return
+        if self.on_bitrate is not None and self._plan.allowed is not None:
+            self.on_bitrate(self._plan.allowed)
+
+    async def _run_rtp(self, codec: RTCRtpCodecParameters) -> None:
+        self._RTCRtpSender__rtp_started.set()
+        assert codec.payloadType is not None
+        self._stream = Stream(codec.payloadType, self._ssrc)
         try:
-            bitrate, ssrcs = unpack_remb_fci(packet.fci)
-        except ValueError:
+            while True:
+                piece = await self._next_piece(codec)
+                if piece is not None:
+                    await self._deliver(piece)
+        except (asyncio.CancelledError, ConnectionError, MediaStreamError):
+            pass
+        except Exception:
+            logger.exception("a stream ended")
+        finally:
+            if self._encoder is not None:
+                self._encoder.close()
+            if self.track is not None:
+                self.track.stop()
+                self._RTCRtpSender__track = None
+            # Stock waits for it when it stops.
+            self._RTCRtpSender__rtp_exited.set()
+
+    async def _next_piece(self, codec: RTCRtpCodecParameters) -> Piece | None:
+        """What the track has next, encoded; None when there is nothing to be sent. MediaStreamError."""
+        if self.track is None:
+            await asyncio.sleep(0.02)
+            return None
+        try:
+            media = await self.track.recv()
+            return await self._encoded(media, codec) if self._enabled else None
+        except MediaStreamError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a track or an encoder raises
+            if not self.failures:
+                logger.warning("a stream goes on after a failure", extra={"error": type(error).__name__})
+            self.failures += 1
+            await asyncio.sleep(_AFTER_FAILURE_S)
+            return None
+
+    async def _encoded(self, media: Any, codec: RTCRtpCodecParameters) -> Piece | None:
+        if self._encoder is None:
+            self._encoder = EncoderThread(codec)
+        if isinstance(media, av.Packet):
+            piece: Piece | None = self._encoder.pack(media)
+        else:
+            try:
+                piece = await self._encoder.encode(media, self._order(media))
+            except TimeoutError:
+                self._encoder.close()
+                self._encoder = None
+                raise
+        if piece is not None and piece.key:
+            self._keys.made(time.monotonic())
+        return piece
+
+    def _order(self, media: av.VideoFrame | av.AudioFrame) -> Order:
+        now = time.monotonic()
+        pixels = media.width * media.height if isinstance(media, av.VideoFrame) else 0
+        return Order(self._plan.target(pixels, now), self._meter.rate(now), self._keys.is_due(now))
+
+    async def _deliver(self, piece: Piece) -> None:
+        """Sends the packets of one picture or piece of sound at their pace. ConnectionError."""
+        timestamp = (self._origin + piece.timestamp) & 0xFFFFFFFF
+        sizes = [len(payload) for payload in piece.payloads]
+        began = time.monotonic()
+        way = self._way(piece.timestamp, began)
+        self._RTCRtpSender__ntp_timestamp = clock.current_ntp_time()
+        self._RTCRtpSender__rtp_timestamp = timestamp
+        left = len(sizes)
+        for after, count in departures(sizes, way):
+            if after:
+                await asyncio.sleep(max(0.0, began + after - time.monotonic()))
+            extensions = self._extensions(piece.level)
+            for payload in piece.payloads[len(sizes) - left :][:count]:
+                left -= 1
+                numbers = (self._sequence, timestamp, int(left == 0))
+                self._book.keep(numbers, payload)
+                await self.transport._send_rtp(written(self._stream, numbers, extensions, payload))
+                self._sequence = (self._sequence + 1) & 0xFFFF
+        self._RTCRtpSender__packet_count += len(sizes)
+        self._RTCRtpSender__octet_count += sum(sizes)
+        self._meter.add(sum(sizes), began)
+
+    def _way(self, timestamp: int, now: float) -> Way:
+        passed = (timestamp - self._last_timestamp) / _VIDEO_CLOCK
+        self._last_timestamp = timestamp
+        allowed = self._plan.allowed
+        is_limit = allowed is not None and allowed < _NARROW * self._meter.rate(now)
+        return Way(min(max(passed, _SHORTEST_S), _LONGEST_S), allowed if is_limit else None)
+
+    def _extensions(self, level: int | None) -> bytes:
+        values = HeaderExtensions(
+            mid=self._RTCRtpSender__mid,
+            abs_send_time=(clock.current_ntp_time() >> 14) & 0xFFFFFF,
+            audio_level=None if level is None else (False, -level),
+        )
+        return extension_block(self._RTCRtpSender__rtp_header_extensions_map, values)
+
+    async def _retransmit(self, sequence_number: int) -> None:
+        found = self._book.find(sequence_number, time.monotonic())
+        if found is None:
             return
-        if self._ssrc in ssrcs:
-            self.on_bitrate(bitrate)
-
-
-def timed_encoder(codec: RTCRtpCodecParameters) -> Any:
-    """The encoder for a codec; pictures that carry a `Ticket` have it told."""
-    encoder: Any = LiveVp8Encoder() if codec.name == "VP8" else get_encoder(codec)
-    stock_encode = encoder.encode
-
-    def encode(frame: av.frame.Frame, force_keyframe: bool = False) -> Any:
-        ticket = frame.opaque
-        started = time.monotonic()
-        result = stock_encode(frame, force_keyframe)
-        done = time.monotonic()
-        if isinstance(ticket, Ticket):
-            ticket.sent((done - started) * 1000, done)
-        return result
-
-    encoder.encode = encode
-    return encoder
+        (sequence, timestamp, marker), payload = found
+        stream = self._stream
+        if self._RTCRtpSender__rtx_payload_type is not None:
+            # RFC 4588, section 4.
+            stream = Stream(self._RTCRtpSender__rtx_payload_type, self._rtx_ssrc)
+            payload = _ORIGINAL.pack(sequence) + payload
+            sequence = self._again_sequence
+            self._again_sequence = (sequence + 1) & 0xFFFF
+        numbers = (sequence, timestamp, marker)
+        await self.transport._send_rtp(written(stream, numbers, self._extensions(None), payload))
