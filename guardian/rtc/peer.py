@@ -84,6 +84,7 @@ class Peer:
         self.session_id = secrets.token_urlsafe(12)
         self.closed = asyncio.Event()
         self.connected = asyncio.Event()
+        self._config = config
         self._outgoing = outgoing
         self._sound_wait_s = config.sound_wait_s
         self._incoming: dict[str, MediaStreamTrack] = {}
@@ -169,6 +170,7 @@ class Peer:
             transceiver.setCodecPreferences(_preferences(kind))
             if kind == "video":
                 assert isinstance(transceiver.sender, compat.Sender)
+                transceiver.sender.configure(self._config)
                 transceiver.sender.on_bitrate = self._outgoing.limit
 
     def _silence_extra(self) -> None:
@@ -235,11 +237,14 @@ class Peer:
             receiver.ceiling = bits_per_s
 
     def network(self) -> dict[str, int]:
-        """Counts of what the network did to the video that came in, and of packets of sound lost and late."""
+        """Counts of what the network did to the video, in and out, and of packets of sound lost and late."""
         video, audio = self._receiver("video"), self._receiver("audio")
         counts = {} if video is None else video.counts()
         if audio is not None and audio.sound is not None:
             counts |= {"sound_lost": audio.sound.counts.lost, "sound_late": audio.sound.counts.late}
+        for sender in self._pc.getSenders():
+            if sender.kind == "video" and isinstance(sender, compat.Sender):
+                counts |= sender.counts()
         return counts
 
     async def close(self) -> None:

@@ -1,10 +1,9 @@
-"""Outgoing tracks. Their `recv` raises nothing but MediaStreamError: aiortc ends a sender silently
-when its track throws anything else, so sources are awaited behind a guard.
-"""
+"""Outgoing video. What a source raises ends no stream: the sender counts it and asks again."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from fractions import Fraction
@@ -16,8 +15,13 @@ from aiortc.mediastreams import MediaStreamError
 
 from guardian.core.frames import SafeFrame
 from guardian.rtc.compat import EncodedFrame, Ticket
-from guardian.rtc.convert import VIDEO_CLOCK, picture_of
+from guardian.rtc.convert import VIDEO_CLOCK, VIDEO_TIME_BASE, picture_of
 from guardian.rtc.relay import VideoRelay
+from guardian.rtc.transcoding import Transcoder
+
+logger = logging.getLogger(__name__)
+
+_WAIT_S = 1.0
 
 _JUMP_S = 2.0
 """A step that differs from the time that passed by more than this begins a stream of its own."""
@@ -54,6 +58,10 @@ class _SourceClock:
         self._offset: int | None = None
         self._before = (0, 0)
         self._last = -1
+
+    def begin(self) -> None:
+        """The next timestamp is of another stream."""
+        self._offset = None
 
     def stamp(self, timestamp: int) -> int:
         now = int((time.monotonic() - self._start) * self._rate)
@@ -93,28 +101,64 @@ class RelayVideoTrack(MediaStreamTrack):
 
     def __init__(self, relay: VideoRelay) -> None:
         super().__init__()
+        self.transcoded = 0
+        """Pictures that had to be encoded anew, as the two legs have no codec in common."""
         self._relay = relay
+        self._transcoder = Transcoder()
         self._clock = _SourceClock(VIDEO_CLOCK)
+        self._source = relay.source
         self._codec = ""
 
     def negotiated(self, codec: str) -> None:
         """Told by the sender what the other side was promised."""
         self._codec = codec
-        self._relay.restart()
+        self._relay.hand_to(self)
 
     def key_frame_wanted(self) -> None:
         """Told by the sender that the other side asks for a key frame."""
         self._relay.ask()
 
-    async def recv(self) -> av.Packet[Any]:
+    def counts(self) -> dict[str, int]:
+        """Pictures encoded anew."""
+        return {"transcoded": self.transcoded}
+
+    async def recv(self) -> av.Packet[Any] | av.VideoFrame:
         while self.readyState == "live":
             try:
-                frame = await self._relay.get(1.0)
+                frame = await self._relay.get(self, _WAIT_S)
             except TimeoutError:
                 continue
             if frame.codec == self._codec:
-                return _packet(frame, self._clock.stamp(frame.timestamp))
+                return _packet(frame, self._stamp(frame))
+            picture = await self._transcode(frame)
+            if picture is not None:
+                return picture
         raise MediaStreamError
+
+    async def _transcode(self, frame: EncodedFrame) -> av.VideoFrame | None:
+        try:
+            picture = await self._transcoder.picture(frame)
+        except (av.FFmpegError, TimeoutError):
+            self._relay.hand_to(self)
+            return None
+        if picture is None:
+            return None
+        if not self.transcoded:
+            logger.warning("video is encoded anew", extra={"source": frame.codec, "wanted": self._codec})
+        self.transcoded += 1
+        picture.pts, picture.time_base = self._stamp(frame), VIDEO_TIME_BASE
+        return picture
+
+    def _stamp(self, frame: EncodedFrame) -> int:
+        if self._relay.source != self._source:
+            self._source = self._relay.source
+            self._clock.begin()
+        return self._clock.stamp(frame.timestamp)
+
+    def stop(self) -> None:
+        """Ends the track and its thread."""
+        super().stop()
+        self._transcoder.close()
 
 
 def _packet(frame: EncodedFrame, pts: int) -> av.Packet[Any]:

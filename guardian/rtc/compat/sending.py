@@ -86,8 +86,14 @@ class Sender(RTCRtpSender):
         self._keys = KeyFramePlan(config.key_frame_every_s)
 
     def counts(self) -> dict[str, int]:
-        """What was sent since the beginning: packets again (`resent`), key frames, failures."""
-        return {"resent": self._book.again, "key_frames": self._keys.made_count, "failed": self.failures}
+        """Packets sent again, key frames and failures since the beginning, and what the track counts."""
+        told = getattr(self.track, "counts", None)
+        return {
+            "resent": self._book.again,
+            "key_frames_sent": self._keys.made_count,
+            "send_failures": self.failures,
+            **(told() if told is not None else {}),
+        }
 
     async def send(self, parameters: RTCRtpSendParameters) -> None:
         """Stock; tells the track what it is sent as."""
