@@ -1,0 +1,182 @@
+"""One packet that never comes, nor when it is asked for again: between real peers, and in a whole call.
+
+Stock aiortc stands still for up to 17 s here (tests/rtc/test_video_intake.py has its classes beside ours).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+from aiortc import RTCRtpCodecCapability, RTCSessionDescription
+from aiortc.codecs import get_capabilities
+
+from guardian.bench.impairment import Conditions, Direction
+from guardian.bench.proxy import Proxy
+from guardian.core.frames import Planes
+from guardian.core.violations import Role
+from guardian.demo.peers import CallClient, CameraTrack, incoming, new_peer
+from guardian.demo.scene import ScenePicture
+from guardian.rtc import compat
+from guardian.rtc.offers import reduce_offer
+from tests.loopback.harness import ToneTrack, View, canary_pictures, serving, status_until, watch
+
+pytestmark = pytest.mark.real
+
+MARGIN = 0.05
+"""For a busy machine; without it a key frame is asked for in 150 ms, and the picture is back in 0.5 s."""
+PLI = (206, 1)
+MEDIA, RTX = {97, 99, 101}, {98, 100, 102}
+
+
+def still_pictures(size=(640, 480)):
+    """A wall: as little to send as a scene can have."""
+    width, height = size
+    wall = np.full((height, width), 110, np.uint8)
+    half = np.full((height // 2, width // 2), 128, np.uint8)
+    nothing = np.zeros((1, 1), np.bool_)
+    while True:
+        yield ScenePicture(Planes(wall, half, half), nothing)
+
+
+class Thief:
+    """Withholds one video packet and everything that is sent again; notes the requests that come back."""
+
+    def __init__(self, payload_types=MEDIA):
+        self.payload_types = payload_types
+        self.waits = True
+        self.stolen_at = None
+        self.plis = []
+
+    def steal(self, packet):
+        """The next video packet, and all retransmissions after it."""
+        kind = packet[1] & 0x7F if 127 < packet[0] < 192 else None
+        if self.stolen_at is None and not self.waits and kind in self.payload_types:
+            self.stolen_at = time.monotonic()
+            return True
+        return self.stolen_at is not None and kind in RTX
+
+    def listen(self, packet):
+        """Nothing is withheld on the way back. The head of an RTCP packet is not encrypted."""
+        if len(packet) > 2 and (packet[1], packet[0] & 0x1F) == PLI:
+            self.plis.append(time.monotonic())
+        return False
+
+
+def proxied(thief, delay_s):
+    slow = Conditions(delay_s=delay_s)
+    return Proxy(Direction(slow, select=thief.steal), Direction(slow, select=thief.listen))
+
+
+@asynccontextmanager
+async def sending(proxy, fps, codec):
+    """A camera of a still scene that sends through the proxy, and who receives it."""
+    sender, receiver = new_peer(), new_peer()
+    try:
+        sender.addTrack(CameraTrack(still_pictures(), fps))
+        sender.getTransceivers()[0].setCodecPreferences(preferred(codec))
+        await sender.setLocalDescription(await sender.createOffer())
+        offer = proxy.between(reduce_offer(sender.localDescription.sdp))
+        await receiver.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        await receiver.setLocalDescription(await receiver.createAnswer())
+        answer = proxy.answer(receiver.localDescription.sdp)
+        await sender.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        yield sender, receiver
+    finally:
+        await sender.close()
+        await receiver.close()
+
+
+def preferred(codec) -> list[RTCRtpCodecCapability]:
+    wanted = (f"video/{codec}", "video/rtx")
+    return [c for c in get_capabilities("video").codecs if c.mimeType in wanted]
+
+
+async def take(track, seconds):
+    """[(time, whether it can be trusted)] of all pictures of a while."""
+    found, end = [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        async with asyncio.timeout(10):
+            frame = await track.recv()
+        found.append((time.monotonic(), compat.stamp_of(frame).whole))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("fps", "rtt", "codec"), [(30, 0.0, "VP8"), (15, 0.0, "VP8"), (30, 0.1, "VP8"), (30, 0.0, "H264")]
+)
+def test_one_packet_that_never_comes(fps, rtt, codec):
+    async def run():
+        thief = Thief()
+        with proxied(thief, rtt / 2) as proxy:
+            async with sending(proxy, fps, codec) as (_, receiver):
+                track = incoming(receiver, "video")
+                await take(track, 1.5)
+                thief.waits = False
+                found = await take(track, 1.5)
+                return thief, found, receiver.getReceivers()[0].counts()
+
+    thief, found, counts = asyncio.run(run())
+    lost_at = thief.stolen_at + rtt / 2
+    asked_at = thief.plis[0]
+    after = [(when, whole) for when, whole in found if when > lost_at]
+    back = next(when for when, whole in after if whole and when > asked_at)
+    assert asked_at - lost_at < 0.15 + MARGIN
+    assert back - lost_at < 0.5 + MARGIN
+    between = [whole for when, whole in after if asked_at < when < back]
+    assert not any(between)
+    assert between or codec == "H264", "the camera is alive, and what it shows is not trusted"
+    assert all(whole for when, whole in after if when >= back)
+    assert counts["given_up"] == 1
+    assert counts["key_frames"] >= 2
+
+
+def is_armed(status):
+    return status["protection"]["state"] == "armed"
+
+
+def is_healed(status):
+    return is_armed(status) and status["legs"]["shopper"]["network"]["given_up"] > 0
+
+
+def test_in_a_call_it_costs_a_moment_and_shows_nothing(tmp_path):
+    async def run(server):
+        thief, view = Thief(), View()
+        async with CallClient(server.url) as client:
+            call_id, legs = await client.create(mode="selfie")
+            merchant, shopper = new_peer(), new_peer()
+            try:
+                merchant.addTrack(ToneTrack())
+                merchant.addTransceiver("video", direction="recvonly")
+                await client.join(legs[Role.MERCHANT], merchant)
+                shopper.addTrack(ToneTrack())
+                shopper.addTrack(CameraTrack(canary_pictures(), 30))
+                with proxied(thief, 0.0) as proxy:
+                    await shopper.setLocalDescription(await shopper.createOffer())
+                    offer = proxy.between(shopper.localDescription.sdp)
+                    answer = await client.offer(legs[Role.SHOPPER], offer)
+                    described = RTCSessionDescription(proxy.answer(answer.sdp), "answer")
+                    await shopper.setRemoteDescription(described)
+                    async with asyncio.TaskGroup() as tasks:
+                        watching = tasks.create_task(watch(merchant, "video", view.look))
+                        before = await status_until(client, call_id, is_armed, 60, "protection")
+                        thief.waits = False
+                        after = await status_until(client, call_id, is_healed, 20, "protection after it")
+                        watching.cancel()
+            finally:
+                await merchant.close()
+                await shopper.close()
+        return thief, view, before, after
+
+    with serving(tmp_path) as server:
+        thief, view, before, after = asyncio.run(run(server))
+    assert thief.plis[0] - thief.stolen_at < 0.5
+    assert view.canary_blocks == 0
+    assert view.frames > 0
+    network = after["legs"]["shopper"]["network"]
+    assert network["given_up"] == 1
+    assert network["pli"] >= 1
+    assert before["legs"]["shopper"]["network"]["given_up"] == 0
