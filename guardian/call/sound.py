@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,7 +28,8 @@ _LAPSE_S = 0.1
 """Losses in a row that are long enough to hide a syllable."""
 _AT_ONCE_S = 0.06
 """Sound that is worth a thread's while."""
-_SOON_S = 0.05
+_AT_ONCE_PIECES = 24
+"""Ten seconds are enough to hear these in, also where they are long ones and hearing is behind."""
 _PAUSE_S = 1.0
 _LOAD_S = 60.0
 _HEAR_S = 10.0
@@ -138,9 +138,10 @@ class VoiceWay:
     async def _next_pieces(self) -> list[_Piece]:
         """What has come in, enough of it to be worth a thread's while. TimeoutError, Closed."""
         pieces = [await self._take(_PAUSE_S)]
-        with suppress(TimeoutError, Closed):
-            while sum(piece.sound.seconds for piece in pieces) < _AT_ONCE_S:
-                pieces.append(await self._take(_SOON_S))
+        if self._waiting_s < _AT_ONCE_S:
+            await asyncio.sleep(_AT_ONCE_S)
+        while self._queue.statistics().waiting and len(pieces) < _AT_ONCE_PIECES:
+            pieces.append(await self._take(_PAUSE_S))
         return pieces
 
     async def _take(self, timeout_s: float) -> _Piece:
