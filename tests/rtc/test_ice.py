@@ -12,6 +12,7 @@ import re
 import socket
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
 
 import aioice
 import pytest
@@ -97,6 +98,10 @@ def gathered(config: MediaConfig | None) -> list:
             await connection.close()
 
     return asyncio.run(scenario())
+
+
+def test_aioice_is_of_the_series_the_patches_were_written_for():
+    assert version("aioice").startswith("0.13.")
 
 
 def test_stock_takes_any_port():
