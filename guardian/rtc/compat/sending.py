@@ -44,7 +44,7 @@ _AFTER_FAILURE_S = 0.1
 _NARROW = 1.2
 """The network counts as the limit while it takes less than this times what is sent."""
 _VIDEO_CLOCK = 90_000
-_SHORTEST_S, _LONGEST_S = 0.01, 0.05
+_SHORTEST_S, _USUAL_S, _LONGEST_S = 0.01, 1 / 30, 0.05
 """What counts as the time between two pictures."""
 _ORIGINAL = struct.Struct("!H")
 
@@ -109,24 +109,29 @@ class Sender(RTCRtpSender):
             wanted()
 
     async def _handle_rtcp_packet(self, packet: Any) -> None:
-        await super()._handle_rtcp_packet(packet)
-        now = time.monotonic()
-        if isinstance(packet, RtcpRrPacket | RtcpSrPacket):
-            for report in packet.reports:
-                if report.ssrc == self._ssrc:
-                    used = self._meter.rate(now)
-                    self._plan.reported(report.fraction_lost / 256, report.highest_sequence, used, now)
-        elif isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
-            try:
-                bitrate, ssrcs = unpack_remb_fci(packet.fci)
-            except (ValueError, struct.error, IndexError):
-                return
-            if self._ssrc in ssrcs:
-                self._plan.estimated(bitrate)
+        if isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
+            self._read_estimate(packet)
         else:
-            return
+            await super()._handle_rtcp_packet(packet)
+        if isinstance(packet, RtcpRrPacket | RtcpSrPacket):
+            self._read_reports(packet)
         if self.on_bitrate is not None and self._plan.allowed is not None:
             self.on_bitrate(self._plan.allowed)
+
+    def _read_estimate(self, packet: RtcpPsfbPacket) -> None:
+        try:
+            bitrate, ssrcs = unpack_remb_fci(packet.fci)
+        except (ValueError, struct.error):  # Stock lets the second end everything that is received.
+            return
+        if self._ssrc in ssrcs:
+            self._plan.estimated(bitrate)
+
+    def _read_reports(self, packet: RtcpRrPacket | RtcpSrPacket) -> None:
+        now = time.monotonic()
+        for report in packet.reports:
+            if report.ssrc == self._ssrc:
+                used = self._meter.rate(now)
+                self._plan.reported(report.fraction_lost / 256, report.highest_sequence, used, now)
 
     async def _run_rtp(self, codec: RTCRtpCodecParameters) -> None:
         self._RTCRtpSender__rtp_started.set()
@@ -212,7 +217,7 @@ class Sender(RTCRtpSender):
         self._meter.add(sum(sizes), began)
 
     def _way(self, timestamp: int, now: float) -> Way:
-        passed = (timestamp - self._last_timestamp) / _VIDEO_CLOCK
+        passed = (timestamp - self._last_timestamp) / _VIDEO_CLOCK or _USUAL_S
         self._last_timestamp = timestamp
         allowed = self._plan.allowed
         is_limit = allowed is not None and allowed < _NARROW * self._meter.rate(now)
