@@ -15,9 +15,7 @@ from dataclasses import dataclass
 import av
 from aiortc import (
     MediaStreamTrack,
-    RTCConfiguration,
     RTCDataChannel,
-    RTCIceServer,
     RTCPeerConnection,
     RTCSessionDescription,
 )
@@ -26,10 +24,10 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 from aiortc.sdp import candidate_from_sdp
 
-from guardian.core.config import IceServer, MediaConfig
-from guardian.core.errors import CallFailed, OfferRefused
+from guardian.core.config import MediaConfig
+from guardian.core.errors import CallFailed, OfferRefused, Unavailable
 from guardian.core.frames import RawFrame
-from guardian.rtc import compat
+from guardian.rtc import compat, ice
 from guardian.rtc.convert import planes_of
 from guardian.rtc.offers import read_fragment, reduce_offer
 from guardian.rtc.tracks import next_frame
@@ -52,10 +50,6 @@ class Outgoing:
     audio: MediaStreamTrack | None = None
     video: MediaStreamTrack | None = None
     limit: Callable[[int], None] | None = None
-
-
-def _ice(server: IceServer) -> RTCIceServer:
-    return RTCIceServer(urls=list(server.urls), username=server.username, credential=server.credential)
 
 
 def kinds_of(sdp: str) -> dict[str, str]:
@@ -81,6 +75,7 @@ class Peer:
 
     def __init__(self, config: MediaConfig, outgoing: Outgoing) -> None:
         compat.apply()
+        ice.apply()
         self.session_id = secrets.token_urlsafe(12)
         self.closed = asyncio.Event()
         self.connected = asyncio.Event()
@@ -89,8 +84,7 @@ class Peer:
         self._sound_wait_s = config.sound_wait_s
         self._incoming: dict[str, MediaStreamTrack] = {}
         self._candidates = 0
-        # An empty list, never None: None makes aiortc ask a public STUN server.
-        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[_ice(s) for s in config.ice_servers]))
+        self._pc = RTCPeerConnection(ice.configuration(config))
         self._pc.on("track", self._on_track)
         self._pc.on("connectionstatechange", self._on_state)
         self._pc.on("datachannel", _refuse)
@@ -118,18 +112,21 @@ class Peer:
         return kind in self._incoming
 
     async def answer(self, sdp: str) -> str:
-        """Answers the offer, candidates included. OfferRefused when it cannot be accepted."""
+        """Answers the offer, candidates included. OfferRefused when it cannot be accepted; Unavailable when
+        this machine has no port or address left for it.
+        """
         offer = RTCSessionDescription(reduce_offer(sdp), "offer")
         try:
             async with asyncio.timeout(_ANSWER_S):
-                self._attach(kinds_of(offer.sdp))
-                await self._pc.setRemoteDescription(offer)
-                self._silence_extra()
-                answer = await self._pc.createAnswer()
-                if answer is None:
-                    raise OfferRefused("The offer could not be answered.")
-                await self._pc.setLocalDescription(answer)
-        except OfferRefused:
+                with ice.sockets(self._config):
+                    self._attach(kinds_of(offer.sdp))
+                    await self._pc.setRemoteDescription(offer)
+                    self._silence_extra()
+                    answer = await self._pc.createAnswer()
+                    if answer is None:
+                        raise OfferRefused("The offer could not be answered.")
+                    await self._pc.setLocalDescription(answer)
+        except (OfferRefused, Unavailable):
             raise
         except TimeoutError as error:
             raise OfferRefused("The offer could not be answered in time; try again.") from error
@@ -138,25 +135,31 @@ class Peer:
             raise OfferRefused(
                 "The offer is not a WebRTC session description Guardian can answer."
             ) from error
-        return self._pc.localDescription.sdp
+        return self._told()
 
     async def offer(self, directions: Mapping[str, str]) -> str:
         """An offer with candidates, as a client of an SFU makes it. directions: kind -> `sendonly`,
-        `recvonly` or `sendrecv`. CallFailed when it cannot be made.
+        `recvonly` or `sendrecv`. CallFailed when it cannot be made; Unavailable.
         """
         self._attach(directions)
         try:
             async with asyncio.timeout(_ANSWER_S):
-                await self._pc.setLocalDescription(await self._pc.createOffer())
+                with ice.sockets(self._config):
+                    await self._pc.setLocalDescription(await self._pc.createOffer())
         except TimeoutError as error:
             raise CallFailed("The offer could not be made in time.") from error
-        return self._pc.localDescription.sdp
+        return self._told()
+
+    def _told(self) -> str:
+        """Our description as others are to see it."""
+        return ice.advertise(self._pc.localDescription.sdp, self._config.advertised_addresses)
 
     async def accept(self, sdp: str) -> None:
         """Takes the answer to our offer. OfferRefused when it cannot be used."""
         try:
             async with asyncio.timeout(_ANSWER_S):
-                await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+                with ice.sockets(self._config):
+                    await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
         except Exception as error:
             logger.info("answer refused", extra={"error": type(error).__name__})
             raise OfferRefused("The answer is not a WebRTC session description Guardian can use.") from error

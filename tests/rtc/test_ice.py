@@ -18,12 +18,14 @@ import aioice
 import pytest
 from aioice import mdns
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 
 from guardian.core.config import IceServer, MediaConfig
 from guardian.core.errors import Unavailable
 from guardian.rtc import ice
 from guardian.rtc.candidates import reachable, read_candidate
 from guardian.rtc.offers import reduce_offer
+from guardian.rtc.peer import Outgoing, Peer
 
 ice.apply()
 
@@ -469,3 +471,67 @@ def test_candidates_that_cannot_be_used_are_known(text):
 def test_what_is_no_candidate_is_not_read(text):
     with pytest.raises(ValueError, match="not a"):
         read_candidate(text)
+
+
+def peer_of(config: MediaConfig) -> Peer:
+    return Peer(config, Outgoing(AudioStreamTrack(), VideoStreamTrack()))
+
+
+def test_a_leg_keeps_to_the_settings_of_the_network():
+    first, last = free_ports(4)
+    config = MediaConfig(
+        udp_ports=(first, last), bind_addresses=LOOPBACK, advertised_addresses=("203.0.113.7",)
+    )
+
+    async def scenario():
+        client = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        offer = await offered(client)
+        held = [peer_of(config) for _ in range(5)]
+        try:
+            answers = [await peer.answer(offer) for peer in held[:4]]
+            with pytest.raises(Unavailable, match="udp_ports"):
+                await held[4].answer(offer)
+        finally:
+            for peer in held:
+                await peer.close()
+            await client.close()
+        return answers
+
+    for answer in asyncio.run(scenario()):
+        assert "127.0.0.1" not in answer
+        assert [(c.address, first <= c.port <= last) for c in candidates(answer)] == [("203.0.113.7", True)]
+
+
+def test_a_leg_that_may_only_relay_says_when_it_cannot():
+    config = MediaConfig((IceServer(("turn:127.0.0.1:1",), "u", "p"),), ice_transport="relay")
+
+    async def scenario():
+        client = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        peer = peer_of(config)
+        try:
+            with pytest.raises(Unavailable, match="TURN"):
+                await peer.answer(await offered(client))
+        finally:
+            await peer.close()
+            await client.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_leg_answers_a_hidden_browser_at_once():
+    async def scenario():
+        client = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        peer = peer_of(MediaConfig())
+        try:
+            start = time.monotonic()
+            answer = await peer.answer(hidden(await offered(client)))
+            took = time.monotonic() - start
+            await client.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+            async with asyncio.timeout(20):
+                await peer.connected.wait()
+        finally:
+            await peer.close()
+            await client.close()
+        return took
+
+    assert asyncio.run(scenario()) < 0.9
