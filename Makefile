@@ -18,7 +18,7 @@ DEMO_READY := $(STAMPS)/demo
 DEV_READY := $(STAMPS)/dev
 WEIGHTS_READY := $(STAMPS)/weights
 
-.PHONY: help demo test check bench serve clean
+.PHONY: help demo test check bench chaos serve clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ check: $(DEV_READY) ## Lint, format and type checks
 bench: $(DEMO_READY) $(WEIGHTS_READY) ## Measure vision and calls beside their peers
 	@$(BIN)/guardian bench vision $(ARGS)
 	@$(BIN)/guardian bench call $(ARGS)
+
+chaos: $(DEMO_READY) $(WEIGHTS_READY) ## Open and close 200 calls; fails when something grows
+	@$(BIN)/python benchmarks/churn.py --check $(ARGS)
 
 serve: $(DEMO_READY) $(WEIGHTS_READY) ## Run the sidecar with its default settings
 	@$(BIN)/guardian serve $(ARGS)

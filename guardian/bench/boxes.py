@@ -33,11 +33,15 @@ Proxies = Mapping[Role, Proxy]
 
 @dataclass(frozen=True, slots=True)
 class BoxCall:
-    """One call through a box. status: what the box says of it, empty where it says nothing."""
+    """One call through a box.
+
+    status: what the box says of it, empty where it says nothing. hang_up: ends it in the box; idempotent.
+    """
 
     connect: Callable[[Pair, Proxies], Awaitable[None]]
     processes: Callable[[], list[psutil.Process]]
     status: Callable[[], Awaitable[dict[str, Any]]]
+    hang_up: Callable[[], Awaitable[None]]
 
 
 Box = Callable[[], AbstractAsyncContextManager[BoxCall]]
@@ -45,6 +49,10 @@ Box = Callable[[], AbstractAsyncContextManager[BoxCall]]
 
 async def _says_nothing() -> dict[str, Any]:
     return {}
+
+
+async def _nothing_to_end() -> None:
+    return
 
 
 @asynccontextmanager
@@ -55,7 +63,7 @@ async def direct_call() -> AsyncIterator[BoxCall]:
         assert not through, "a direct connection has one leg only"
         await pair.connect_directly()
 
-    yield BoxCall(connect, list, _says_nothing)
+    yield BoxCall(connect, list, _says_nothing, _nothing_to_end)
 
 
 @asynccontextmanager
@@ -81,12 +89,16 @@ async def stock_call() -> AsyncIterator[BoxCall]:
     async def connect(pair: Pair, through: Proxies) -> None:
         await pair.connect(answer, through)
 
+    async def hang_up() -> None:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
     handle = psutil.Process(process.pid)
     try:
-        yield BoxCall(connect, lambda: [handle], _says_nothing)
+        yield BoxCall(connect, lambda: [handle], _says_nothing, hang_up)
     finally:
-        process.kill()
-        await process.wait()
+        await hang_up()
 
 
 class GuardianBox:
@@ -115,10 +127,13 @@ class GuardianBox:
             await asyncio.sleep(_STATUS_S)
             return await self._client.status(call_id)
 
-        try:
-            yield BoxCall(connect, self.processes, status)
-        finally:
+        async def hang_up() -> None:
             await self._client.hang_up(call_id)
+
+        try:
+            yield BoxCall(connect, self.processes, status, hang_up)
+        finally:
+            await hang_up()
 
 
 @asynccontextmanager
@@ -126,7 +141,12 @@ async def guardian_box(calls: int) -> AsyncIterator[GuardianBox]:
     """`guardian serve` with room for so many calls at once, stopped at the end."""
     before = {process.pid for process in psutil.Process().children()}
     with tempfile.TemporaryDirectory(prefix="guardian-bench-") as folder:
-        settings = {"GUARDIAN_LIMITS__MAX_CALLS": str(calls)}
+        settings = {
+            "GUARDIAN_LIMITS__MAX_CALLS": str(calls),
+            # A machine whose cores are all at work starts processes slowly; that is not what is asked here.
+            "GUARDIAN_LIMITS__START_S": "28",
+            "GUARDIAN_LIMITS__ANSWER_S": "28",
+        }
         async with running_server(Path(folder), settings) as url, CallClient(url) as client:
             server = next(process for process in psutil.Process().children() if process.pid not in before)
             yield GuardianBox(client, server)

@@ -52,7 +52,7 @@ def has_person() -> bool:
     return True
 
 
-def _still(size: tuple[int, int]) -> Planes:
+def still(size: tuple[int, int]) -> Planes:
     """A room, with the portrait in its lower part where it can be had."""
     width, height = size
     rgb: U8 = cv2.resize(room(640, 480), size).astype(np.uint8, copy=False)
@@ -66,12 +66,12 @@ def _still(size: tuple[int, int]) -> Planes:
 
 def _pictures(film: Film) -> Iterator[av.VideoFrame]:
     """One loop of numbered pictures that sway by a few pixels, so that nothing stands still."""
-    still = _still(film.size)
+    scene = still(film.size)
     for number in range(LOOP):
-        luma = np.roll(still.y, 2 * (number // 4 % 8), axis=1)
+        luma = np.roll(scene.y, 2 * (number // 4 % 8), axis=1)
         timecode.paint(luma, number)
         frame = av.VideoFrame(*film.size, "yuv420p")
-        for index, plane in enumerate((luma, still.u, still.v)):
+        for index, plane in enumerate((luma, scene.u, scene.v)):
             writable_rows(frame, index)[:, : plane.shape[1]] = plane
         frame.pts, frame.time_base = number * VIDEO_CLOCK // film.fps, VIDEO_TIME_BASE
         yield frame
