@@ -149,3 +149,32 @@ def test_a_voice_leaves_untouched_and_silence_only_where_there_is_none():
         assert got[0].time_base == quiet.time_base
 
     asyncio.run(main())
+
+
+def test_what_gathered_while_the_loop_was_blocked_is_skipped():
+    async def main():
+        source = Script()
+        track = VoiceTrack(source)
+        sent = []
+
+        async def take(count):
+            for _ in range(count):
+                packet = await track.recv()
+                sent.append((time.monotonic(), packet.pts, bytes(packet)[1]))
+
+        began = time.monotonic()
+        for index in range(5):
+            source.queue.put_nowait(piece(index, data=bytes([0xF8, index])))
+            await take(1)
+            await asyncio.sleep(began + (index + 1) * PIECE_S - time.monotonic())
+        time.sleep(0.8)  # noqa: ASYNC251  (the loop is blocked on purpose)
+        behind = int((time.monotonic() - began) / PIECE_S)
+        for index in range(5, behind + 1):
+            source.queue.put_nowait(piece(index, data=bytes([0xF8, index])))
+        await take(10)
+        assert sent[-1][1] - sent[0][1] == (sent[-1][2] - sent[0][2]) * TICKS, "gaps stay gaps"
+        skipped = sent[5][2] - sent[4][2] - 1
+        assert skipped == track.clock.skipped > 15
+        return [at - began - number * PIECE_S for at, _, number in sent[5:]]
+
+    assert max(asyncio.run(main())) < 0.45
