@@ -180,6 +180,7 @@ def test_a_million_made_up_senders_leave_nothing_behind():
                 report = bytes.fromhex("80c80006") + ssrc.to_bytes(4) + bytes(20)
                 await one.receive(head + body, b"\x80\xe0" + head[2:] + b"\xf8\xff\xfe", report)
             assert one.is_bounded()
+            await asyncio.sleep(0.25)
             return await still_receives(one)
 
     assert asyncio.run(scenario())

@@ -129,3 +129,24 @@ def begins_frame(codec: str, payload: bytes) -> bool:
         return False
     unit = payload[3] if payload[0] & 0x1F == _STAP_A else payload[0]
     return unit & 0x1F in (_SPS, _DELIMITER)
+
+
+def vp8_body(payload: bytes) -> bytes:
+    """What a VP8 payload (not empty) carries of its frame: all behind the descriptor (RFC 7741, 4.2).
+
+    ValueError when it ends within the descriptor. Does what `aiortc.codecs.depayload` does, without
+    making objects of what nobody asks for.
+    """
+    at = 1
+    if payload[0] & 0x80:
+        try:
+            extended = payload[1]
+            at = 2
+            if extended & 0x80:
+                at += 2 if payload[2] & 0x80 else 1
+        except IndexError as error:
+            raise ValueError("the VP8 descriptor is cut") from error
+        at += (extended >> 6 & 1) + bool(extended & 0x30)
+        if len(payload) < at:
+            raise ValueError("the VP8 descriptor is cut")
+    return payload[at:]

@@ -65,6 +65,7 @@ class Receiver(RTCRtpReceiver):
         self._queue = DecodeQueue(kind)
         self._intake = VideoIntake()
         self._timestamps = SignedTimestampMapper()
+        self._resending: set[int | None] = set()
         self._restarts = 0
         self._malformed = 0
         self._stirred = asyncio.Event()
@@ -142,7 +143,8 @@ class Receiver(RTCRtpReceiver):
         """Stock."""
         if self._sound is None:
             self._RTCRtpReceiver__decoder_error = _Alarm(self.request_key_frame)
-        self._intake.resends_apart = any(is_rtx(codec) for codec in parameters.codecs)
+        self._resending = {codec.payloadType for codec in parameters.codecs if is_rtx(codec)}
+        self._intake.resends_apart = bool(self._resending)
         await super().receive(parameters)
 
     async def _handle_rtp_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
@@ -151,26 +153,28 @@ class Receiver(RTCRtpReceiver):
             codec = self._RTCRtpReceiver__codecs.get(packet.payload_type)
             if codec is None or not self._enabled:
                 return
-            if self._sound is None:
-                await self._take_video(packet, codec, arrival_time_ms)
-            else:
+            if self._sound is not None:
                 self._statistics(packet, codec)
                 await super()._handle_rtp_packet(packet, arrival_time_ms)
+            else:
+                now = time.monotonic()
+                if self._takes_video(packet, codec, arrival_time_ms, now):
+                    await self._tend(now)
         except Exception as error:  # noqa: BLE001 - whatever the other side sent: the rest can be read
             self._malformed += 1
             logger.debug("a packet could not be read", extra={"error": type(error).__name__})
 
-    async def _take_video(self, packet: RtpPacket, codec: RTCRtpCodecParameters, arrival_ms: int) -> None:
-        """Takes the place of stock's handling: packets of one stream, in order, and all that is due now."""
-        now = time.monotonic()
-        resent = is_rtx(codec)
-        intake = self._intake
+    def _takes_video(
+        self, packet: RtpPacket, codec: RTCRtpCodecParameters, arrival_ms: int, now: float
+    ) -> bool:
+        """Takes the place of stock's handling. Whether something is to be sent now."""
+        intake, limit = self._intake, self._limit
+        resent = packet.payload_type in self._resending
         if not resent and not intake.admits(packet.ssrc, now):
-            return
+            return False
         if intake.counts.restarts != self._restarts:
             self._begin_anew()
-        if self._limit.saw(packet, arrival_ms) or self._limit.is_due(now):
-            await self._tell_limit(now)
+        limit.saw(packet, arrival_ms)
         if resent:
             frames = self._resent(packet, codec, now)
         else:
@@ -178,6 +182,15 @@ class Receiver(RTCRtpReceiver):
             frames = intake.add(packet, codec, now)
         if frames:
             self._give(frames)
+        due = self._due()
+        if due < self._sleeps_until:
+            self._stirred.set()
+        return due <= now or limit.is_due(now)
+
+    async def _tend(self, now: float) -> None:
+        """Sends what is to be sent now."""
+        if self._limit.is_due(now):
+            await self._tell_limit(now)
         if self._due() <= now:
             await self._react(now)
         if self._due() < self._sleeps_until:
@@ -256,10 +269,7 @@ class Receiver(RTCRtpReceiver):
             try:
                 self._stirred.clear()
                 now = time.monotonic()
-                if self._limit.is_due(now):
-                    await self._tell_limit(now)
-                if self._due() <= now:
-                    await self._react(now)
+                await self._tend(now)
                 await self._sleep_until(self._due())
             except Exception:
                 logger.exception("losses could not be dealt with")

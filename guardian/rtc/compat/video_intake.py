@@ -13,7 +13,7 @@ from aiortc.codecs import depayload
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import RtpPacket
 
-from guardian.rtc.compat.frames import StampedFrame, is_key_frame
+from guardian.rtc.compat.frames import StampedFrame, is_key_frame, vp8_body
 from guardian.rtc.compat.loss import MAX_GAP, KeyFrameWish, LossWatch
 from guardian.rtc.compat.video_jitter import Piece, VideoJitter
 
@@ -157,7 +157,8 @@ class VideoIntake:
         data: bytes | None = b""
         if packet.payload:
             try:
-                data = depayload(codec, packet.payload)
+                vp8 = codec.name == "VP8"
+                data = vp8_body(packet.payload) if vp8 else depayload(codec, packet.payload)
             except ValueError:
                 data = None
                 self.counts.malformed += 1
