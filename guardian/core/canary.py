@@ -63,9 +63,19 @@ class Canary:
         found: npt.NDArray[np.float32] = np.abs(np.einsum("ijk,ijk->ij", picture, self.unit)) / power
         return found
 
+    def fitted(self, luma: U8) -> U8:
+        """A luma plane of any size as one of the texture's own, each pixel the nearest."""
+        height, width = self.pattern.shape
+        rows = np.arange(height) * luma.shape[0] // height
+        columns = np.arange(width) * luma.shape[1] // width
+        return luma if luma.shape == self.pattern.shape else luma[np.ix_(rows, columns)]
+
     def blocks_seen(self, luma: U8, where: npt.NDArray[np.bool_] | None = None) -> int:
-        """Blocks that hold the canary; `where`: bool (h // BLOCK, w // BLOCK) limits the search."""
-        seen = self.correlation(luma) > SEEN
+        """Blocks that hold the canary; `where`: bool (h // BLOCK, w // BLOCK) limits the search.
+
+        Pictures of another size are searched as if they had been made larger or smaller on their way.
+        """
+        seen = self.correlation(self.fitted(luma)) > SEEN
         return int(np.count_nonzero(seen if where is None else seen & where))
 
 

@@ -12,9 +12,16 @@ from typing import Any
 import av
 import httpx
 import numpy as np
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
 from aiortc.mediastreams import MediaStreamError
 
+from guardian.core.config import MediaConfig
 from guardian.core.errors import CallFailed
 from guardian.core.frames import I16
 from guardian.core.violations import Role
@@ -25,6 +32,7 @@ from guardian.rtc.convert import VIDEO_CLOCK, VIDEO_TIME_BASE, writable_rows
 
 _PIECE = RATE // 50
 _HTTP_S = 30.0
+_STEADY = 2_000_000
 
 
 class CameraTrack(MediaStreamTrack):
@@ -184,10 +192,33 @@ def problem_of(answer: httpx.Response) -> str:
     return str(problem.get("detail") or problem.get("title") or f"HTTP {answer.status_code}")
 
 
-def new_peer() -> RTCPeerConnection:
+class Peer(RTCPeerConnection):
     """A peer that contacts nobody but the other peer."""
-    compat.apply()
-    return RTCPeerConnection(RTCConfiguration(iceServers=[]))
+
+    def __init__(self, media: MediaConfig) -> None:
+        compat.apply()
+        super().__init__(RTCConfiguration(iceServers=[]))
+        self._media = media
+
+    def addTrack(self, track: MediaStreamTrack) -> RTCRtpSender:  # noqa: N802 - stock's name
+        """Stock, with the bitrates of this peer."""
+        sender = super().addTrack(track)
+        assert isinstance(sender, compat.Sender)
+        sender.configure(self._media)
+        return sender
+
+
+def new_peer() -> Peer:
+    """A peer that sends as well as it can, whatever a busy machine makes of the network.
+
+    Pictures made small and coarse on their way to Guardian would hide what Guardian fails to hide.
+    """
+    return Peer(MediaConfig(start_bitrate=_STEADY, min_bitrate=_STEADY, max_bitrate=_STEADY))
+
+
+def adaptive_peer() -> Peer:
+    """A peer that follows what the other side says of the network, as browsers do."""
+    return Peer(MediaConfig())
 
 
 def incoming(pc: RTCPeerConnection, kind: str) -> MediaStreamTrack | None:

@@ -45,3 +45,13 @@ def test_averaging_leaves_nothing_of_it():
 def test_another_seed_is_another_canary():
     luma = Canary.of_size(*SIZE, seed=1).painted(np.full((480, 640), 126, np.uint8))
     assert Canary.of_size(*SIZE, seed=2).blocks_seen(luma) < BLOCKS * 0.35
+
+
+@pytest.mark.parametrize("factor", [0.375, 0.5, 0.75, 1.5])
+def test_a_picture_made_smaller_or_larger_on_its_way_is_searched_all_the_same(factor):
+    canary = Canary.of_size(640, 480)
+    raw = canary.painted(np.full((480, 640), 110, np.uint8))
+    rows = (np.arange(round(480 * factor)) / factor).astype(int)
+    columns = (np.arange(round(640 * factor)) / factor).astype(int)
+    assert canary.blocks_seen(raw[np.ix_(rows, columns)]) > 0.9 * 300
+    assert canary.blocks_seen(np.full((len(rows), len(columns)), 110, np.uint8)) == 0
