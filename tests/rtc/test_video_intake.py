@@ -108,6 +108,23 @@ def test_a_key_frame_is_asked_for_until_it_comes():
     assert line.intake.due() == math.inf
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_whole_key_frame_waits_for_nothing(backwards):
+    line = Line()
+    stream = vp8_stream(4, per_frame=3, keys={0, 2})
+    for packet in stream[:4]:
+        line.give(packet)
+    behind = stream[6:9]
+    for packet in reversed(behind) if backwards else behind:
+        line.give(packet)
+    assert line.timestamps == [0, 6000]
+    line.wait(1.0)
+    assert line.plis == []
+    assert line.intake.counts.given_up == 2
+    line.give(stream[9])
+    assert line.nacks[-1][0] == 10.0, "what came before is not asked for any more"
+
+
 def test_a_packet_that_is_sent_again_in_time_costs_nothing_but_the_wait():
     line = Line()
     stream = vp8_stream(30)

@@ -78,6 +78,15 @@ class LossWatch:
         self.highest, self._last = number, now
         return lost
 
+    def forget(self, number: int) -> int:
+        """Nothing before `number` is of use any more. Returns how many were missed."""
+        gone = [missing for missing in self._missing if missing < number]
+        for missing in gone:
+            self._given_up[missing] = self._missing.pop(missing).asked
+        while len(self._given_up) > _REMEMBERED:
+            del self._given_up[next(iter(self._given_up))]
+        return len(gone)
+
     def due(self) -> float:
         """When `to_ask` or `to_give_up` have something next; infinite when nothing is missing."""
         times = [m.again for m in self._missing.values() if m.tries < _TRIES]
@@ -102,12 +111,7 @@ class LossWatch:
         if not late:
             return None
         last = max(late)
-        gone = [n for n in self._missing if n <= last]
-        for number in gone:
-            self._given_up[number] = self._missing.pop(number).asked
-        while len(self._given_up) > _REMEMBERED:
-            del self._given_up[next(iter(self._given_up))]
-        return last, len(gone)
+        return last, self.forget(last + 1)
 
     def _miss(self, highest: int, number: int, now: float) -> None:
         """When the lost ones were due is not known; most likely evenly between those that came."""

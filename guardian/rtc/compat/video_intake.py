@@ -168,6 +168,12 @@ class VideoIntake:
         if data and self.wish.pending and is_key_frame(codec.name, data):
             self.wish.coming(now)
         frames += self._jitter.add(number, Piece(packet, data, codec), now)
+        if not frames and len(self._watch):
+            # A key frame needs nothing of what is missing before it.
+            key = self._jitter.key_frame_at(number)
+            if key is not None:
+                self.counts.given_up += self._watch.forget(key)
+                frames += self._jitter.give_up(key - 1, now)
         return self._looked_at(frames, now) if frames else frames
 
     def _looked_at(self, frames: list[StampedFrame], now: float) -> list[StampedFrame]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import RtpPacket
 
-from guardian.rtc.compat.frames import StampedFrame, begins_frame
+from guardian.rtc.compat.frames import StampedFrame, begins_frame, is_key_frame
 
 
 class Piece(NamedTuple):
@@ -60,6 +60,28 @@ class VideoJitter:
             self._overflow()
             self._take_held(now, frames)
         return frames
+
+    def key_frame_at(self, number: int) -> int | None:
+        """The first packet of a whole key frame that waits behind a gap and that `number` is part of."""
+        piece = self._held.get(number)
+        if piece is None:
+            return None
+        first = last = number
+        while self._waits(first - 1, piece.packet.timestamp):
+            first -= 1
+        while not self._held[last].packet.marker:
+            last += 1
+            if not self._waits(last, piece.packet.timestamp):
+                return None
+        begin = self._held[first]
+        if not begins_frame(begin.codec.name, begin.packet.payload):
+            return None
+        data = b"".join(self._held[n].data or b"" for n in range(first, last + 1))
+        return first if is_key_frame(begin.codec.name, data) else None
+
+    def _waits(self, number: int, timestamp: int) -> bool:
+        piece = self._held.get(number)
+        return piece is not None and piece.data is not None and piece.packet.timestamp == timestamp
 
     def give_up(self, last: int, now: float) -> list[StampedFrame]:
         """Waits no longer for packets up to `last`. Returns what can leave without them, in order."""
