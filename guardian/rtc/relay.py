@@ -42,6 +42,11 @@ class VideoRelay:
         self._needs_key = True
         self._closed = False
 
+    @property
+    def waiting(self) -> int:
+        """Frames that could be read now."""
+        return len(self._frames)
+
     def put(self, frame: EncodedFrame) -> None:
         """A frame has come in."""
         if self._closed or not self._is_read():

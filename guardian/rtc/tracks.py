@@ -22,7 +22,8 @@ from guardian.rtc.transcoding import Transcoder
 logger = logging.getLogger(__name__)
 
 _WAIT_S = 1.0
-
+_OF_THESE_ONE = 3
+"""So many decoded pictures become one sent while newer ones wait."""
 _JUMP_S = 2.0
 """A step that differs from the time that passed by more than this begins a stream of its own."""
 
@@ -108,6 +109,7 @@ class RelayVideoTrack(MediaStreamTrack):
         self._clock = _SourceClock(VIDEO_CLOCK)
         self._source = relay.source
         self._codec = ""
+        self._passed_over = 0
 
     def negotiated(self, codec: str) -> None:
         """Told by the sender what the other side was promised."""
@@ -131,7 +133,7 @@ class RelayVideoTrack(MediaStreamTrack):
             if frame.codec == self._codec:
                 return _packet(frame, self._stamp(frame))
             picture = await self._transcode(frame)
-            if picture is not None:
+            if picture is not None and not self._passes_over():
                 return picture
         raise MediaStreamError
 
@@ -148,6 +150,11 @@ class RelayVideoTrack(MediaStreamTrack):
         self.transcoded += 1
         picture.pts, picture.time_base = self._stamp(frame), VIDEO_TIME_BASE
         return picture
+
+    def _passes_over(self) -> bool:
+        """Whether a decoded picture is left out, as newer ones wait: encoding is what takes long."""
+        self._passed_over = self._passed_over + 1 if self._relay.waiting else 0
+        return self._passed_over % _OF_THESE_ONE != 0
 
     def _stamp(self, frame: EncodedFrame) -> int:
         if self._relay.source != self._source:
