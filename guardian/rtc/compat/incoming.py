@@ -75,9 +75,10 @@ class SenderStatistics(StreamStatistics):
 
     def add(self, packet: RtpPacket) -> None:
         """Counts a packet."""
-        if self._last_timestamp is not None:
-            step = (packet.timestamp - self._last_timestamp + (1 << 31)) % (1 << 32) - (1 << 31)
-            self._last_timestamp = packet.timestamp - step
+        last, timestamp = self._last_timestamp, packet.timestamp
+        if last is not None and timestamp != last:
+            # Stock's arithmetic, with the difference made the shorter way round.
+            self._last_timestamp = timestamp - ((timestamp - last + (1 << 31)) % (1 << 32) - (1 << 31))
         super().add(packet)
 
     @property
