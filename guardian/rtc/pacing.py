@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_AT_ONCE = 8
+AT_ONCE = 8
 """Packets that leave together: a usual picture at 2 Mbit/s."""
 _TOGETHER = 2
 _GAP_S = 0.002
@@ -29,15 +29,14 @@ class Way:
     limit: int | None
 
 
-def departures(sizes: list[int], way: Way) -> Iterator[tuple[float, int]]:
-    """Groups of packets of the given sizes (bytes): seconds after the first one, and how many leave then."""
-    count = len(sizes)
-    if count <= _AT_ONCE:
+def departures(count: int, size: int, way: Way) -> Iterator[tuple[float, int]]:
+    """Groups of `count` packets of `size` bytes in all: seconds after the first group, and how many leave."""
+    if count <= AT_ONCE:
         yield 0.0, count
         return
     spread = way.interval_s * _SHARE
     if way.limit is not None:
-        spread = min(max(spread, sum(sizes) * 8 / (way.limit * _FACTOR)), _LONGEST_S)
+        spread = min(max(spread, size * 8 / (way.limit * _FACTOR)), _LONGEST_S)
     groups = max(1, min(-(-count // _TOGETHER), int(spread / _GAP_S)))
     for group in range(groups):
         yield group * spread / groups, count * (group + 1) // groups - count * group // groups

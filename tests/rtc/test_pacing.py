@@ -15,12 +15,12 @@ FRAME_S = 1 / 30
 
 @pytest.mark.parametrize("count", [0, 1, 8])
 def test_a_small_picture_leaves_at_once(count):
-    assert list(departures([1180] * count, Way(FRAME_S, 100_000))) == [(0.0, count)]
+    assert list(departures(count, count * 1180, Way(FRAME_S, 100_000))) == [(0.0, count)]
 
 
 @pytest.mark.parametrize("count", [9, 13, 40, 150])
 def test_a_large_picture_leaves_over_half_the_time_to_the_next(count):
-    groups = list(departures([1180] * count, Way(FRAME_S, None)))
+    groups = list(departures(count, count * 1180, Way(FRAME_S, None)))
     assert sum(n for _, n in groups) == count
     assert groups[0][0] == 0.0
     assert FRAME_S / 3 < groups[-1][0] < FRAME_S / 2
@@ -28,15 +28,17 @@ def test_a_large_picture_leaves_over_half_the_time_to_the_next(count):
 
 
 def test_where_the_network_is_the_limit_it_leaves_at_two_and_a_half_times_that():
-    groups = list(departures([1180] * 20, Way(FRAME_S, 500_000)))
+    groups = list(departures(20, 20 * 1180, Way(FRAME_S, 500_000)))
     assert groups[-1][0] == pytest.approx(20 * 1180 * 8 / 1_250_000, rel=0.15)
-    slow = list(departures([1180] * 100, Way(FRAME_S, 100_000)))
+    slow = list(departures(100, 100 * 1180, Way(FRAME_S, 100_000)))
     assert slow[-1][0] <= 0.25, "a picture is not held back for longer"
 
 
 def through(line, sizes, way):
     """Packets of a picture that a line drops."""
-    sent = [(after, size) for after, count in departures(sizes, way) for size in sizes[:count]]
+    sent = [
+        (after, size) for after, count in departures(len(sizes), sum(sizes), way) for size in sizes[:count]
+    ]
     return sum(not line.fate(b"\x80" * size, after) for after, size in sent)
 
 

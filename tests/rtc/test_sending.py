@@ -35,6 +35,7 @@ from aiortc.rtp import (
 from guardian.core.config import MediaConfig
 from guardian.rtc import compat
 from guardian.rtc.compat.packets import PacketBook
+from guardian.rtc.peer import Outgoing, Peer
 from tests.rtc.streams import VP8, picture
 from tests.rtc.test_encoding import pictures
 
@@ -330,3 +331,47 @@ def test_encoded_pictures_pass_as_they_are():
     frames = b"".join(p.payload[4:] for p in wire.packets(sender._ssrc))
     assert frames == b"".join(one.data for one in film)
     assert sender.counts()["key_frames_sent"] == 1
+
+
+BROWSERS = {
+    "Chromium, constrained baseline": ["42e01f;packetization-mode=1", "42e01f;packetization-mode=0"],
+    "Chromium, baseline": ["42001f;packetization-mode=1"],
+    "Safari": ["640c1f;packetization-mode=1", "42e01f;packetization-mode=1"],
+    "level 5.2": ["42e034;packetization-mode=1"],
+    "another way to write constrained baseline": [
+        "4d801f;packetization-mode=1",
+        "42e015;packetization-mode=1",
+    ],
+}
+
+
+def h264_offer(formats):
+    """What a browser offers that sends and takes nothing but H.264 in these formats."""
+    lines = [f"a=rtpmap:{96 + i} H264/90000" for i in range(len(formats))]
+    for i, one in enumerate(formats):
+        profile, mode = one.split(";")
+        lines.append(f"a=fmtp:{96 + i} level-asymmetry-allowed=1;{mode};profile-level-id={profile}")
+        lines += [f"a=rtcp-fb:{96 + i} {kind}" for kind in ("goog-remb", "nack", "nack pli", "ccm fir")]
+    numbers = " ".join(str(96 + i) for i in range(len(formats)))
+    head = [
+        "v=0", "o=- 1 2 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0",
+        f"m=video 9 UDP/TLS/RTP/SAVPF {numbers}", "c=IN IP4 0.0.0.0", "a=mid:0", "a=sendrecv",
+        "a=rtcp-mux", "a=ice-ufrag:abcd", "a=ice-pwd:" + "x" * 24, "a=setup:actpass",
+        "a=fingerprint:sha-256 " + ":".join(["AA"] * 32),
+    ]  # fmt: skip
+    return "\r\n".join([*head, *lines, ""])
+
+
+@pytest.mark.parametrize("formats", BROWSERS.values(), ids=BROWSERS.keys())
+def test_the_h264_of_browsers_is_agreed_on(formats):
+    async def run():
+        peer = Peer(MediaConfig(), Outgoing(Voice(), Camera([])))
+        try:
+            return await peer.answer(h264_offer(formats))
+        finally:
+            await peer.close()
+
+    answer = asyncio.run(run())
+    assert "H264/90000" in answer
+    assert "packetization-mode=1" in answer
+    assert "m=video 0" not in answer

@@ -1,7 +1,7 @@
 """RTP packets of one outgoing stream, written cheaply and kept to be sent again.
 
-Stock aiortc makes an object with nine fields of each packet and asks for the time of day twice, on the event
-loop: 8 us of the 14 us a packet costs there. Here it is 1 us.
+Stock aiortc makes an object with nine fields of each packet, packs its extensions one by one, and asks for
+the time of day twice, all on the event loop.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from aiortc.rtp import HeaderExtensions, HeaderExtensionsMap
 
 _HEADER = struct.Struct("!BBHLL")
 _EXTENSION = struct.Struct("!HH")
+_NTP_OFFSET_S = 2_208_988_800
+_SEND_TIME_HZ, _SEND_TIMES, _SEND_TIME_BYTES = 1 << 18, 1 << 24, 3
 _VERSION = 0x80
 _EXTENDED = 0x10
 _KEPT = 512
@@ -39,10 +41,38 @@ class Stream:
     ssrc: int
 
 
-def extension_block(ids: HeaderExtensionsMap, values: HeaderExtensions) -> bytes:
-    """The header extensions as they stand in a packet, empty without any."""
-    profile, block = ids.set(values)
-    return _EXTENSION.pack(profile, len(block) >> 2) + block if block else b""
+def ntp(wall: float) -> int:
+    """Unix time as an NTP timestamp: 32 bits of seconds, 32 of their fractions (RFC 5905)."""
+    return int((wall + _NTP_OFFSET_S) * (1 << 32))
+
+
+class ExtensionWriter:
+    """The header extensions of a stream's packets, as they stand in them.
+
+    They differ only in when they are sent, and in the loudness of raw sound: the rest is written once.
+    """
+
+    def __init__(self, ids: HeaderExtensionsMap, mid: str | None) -> None:
+        self._ids = ids
+        self._mid = mid
+        block, other = self._block(0), self._block(_SEND_TIMES - 1)
+        self._at = next((i for i, (a, b) in enumerate(zip(block, other, strict=True)) if a != b), len(block))
+        self._head, self._tail = block[: self._at], block[self._at + _SEND_TIME_BYTES :]
+        self._timed = block != other
+
+    def write(self, wall: float, level: int | None = None) -> bytes:
+        """For packets sent at this Unix time. level: of raw sound, dBov; None for none."""
+        # Seconds of NTP and of Unix time differ by a multiple of 64, where the send time wraps.
+        sent = int(wall * _SEND_TIME_HZ) % _SEND_TIMES
+        if level is not None:
+            return self._block(sent, level)
+        return self._head + sent.to_bytes(_SEND_TIME_BYTES, "big") + self._tail if self._timed else self._head
+
+    def _block(self, sent: int, level: int | None = None) -> bytes:
+        loudness = None if level is None else (False, -level)
+        values = HeaderExtensions(mid=self._mid, abs_send_time=sent, audio_level=loudness)
+        profile, block = self._ids.set(values)
+        return _EXTENSION.pack(profile, len(block) >> 2) + block if block else b""
 
 
 def written(stream: Stream, numbers: tuple[int, int, int], extensions: bytes, payload: bytes) -> bytes:

@@ -16,13 +16,12 @@ from collections.abc import Callable
 from typing import Any
 
 import av
-from aiortc import RTCRtpSender, clock
+from aiortc import RTCRtpSender
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpSendParameters
 from aiortc.rtp import (
     RTCP_PSFB_APP,
-    HeaderExtensions,
     HeaderExtensionsMap,
     RtcpPsfbPacket,
     RtcpRrPacket,
@@ -32,10 +31,10 @@ from aiortc.rtp import (
 
 from guardian.core.config import MediaConfig
 from guardian.rtc.compat.encoder_thread import EncoderThread, Piece
-from guardian.rtc.compat.packets import PacketBook, Stream, extension_block, written
+from guardian.rtc.compat.packets import ExtensionWriter, PacketBook, Stream, ntp, written
 from guardian.rtc.encoding import Order
 from guardian.rtc.key_frames import KeyFramePlan
-from guardian.rtc.pacing import Way, departures
+from guardian.rtc.pacing import AT_ONCE, Way, departures
 from guardian.rtc.rate import BitratePlan, RateMeter
 
 logger = logging.getLogger(__name__)
@@ -79,6 +78,7 @@ class Sender(RTCRtpSender):
         self._origin = random.randrange(1 << 32)
         self._last_timestamp = 0
         self._stream = Stream(0, self._ssrc)
+        self._extensions = ExtensionWriter(HeaderExtensionsMap(), None)
 
     def configure(self, config: MediaConfig) -> None:
         """Bitrates and key frames, to be set before anything is sent."""
@@ -137,6 +137,9 @@ class Sender(RTCRtpSender):
         self._RTCRtpSender__rtp_started.set()
         assert codec.payloadType is not None
         self._stream = Stream(codec.payloadType, self._ssrc)
+        self._extensions = ExtensionWriter(
+            self._RTCRtpSender__rtp_header_extensions_map, self._RTCRtpSender__mid
+        )
         try:
             while True:
                 piece = await self._next_piece(codec)
@@ -196,40 +199,42 @@ class Sender(RTCRtpSender):
     async def _deliver(self, piece: Piece) -> None:
         """Sends the packets of one picture or piece of sound at their pace. ConnectionError."""
         timestamp = (self._origin + piece.timestamp) & 0xFFFFFFFF
-        sizes = [len(payload) for payload in piece.payloads]
-        began = time.monotonic()
-        way = self._way(piece.timestamp, began)
-        self._RTCRtpSender__ntp_timestamp = clock.current_ntp_time()
+        payloads = piece.payloads
+        began, wall = time.monotonic(), time.time()
+        self._RTCRtpSender__ntp_timestamp = ntp(wall)
         self._RTCRtpSender__rtp_timestamp = timestamp
-        left = len(sizes)
-        for after, count in departures(sizes, way):
-            if after:
+        size = sum(map(len, payloads))
+        if len(payloads) <= AT_ONCE:
+            await self._send_packets(payloads, timestamp, self._extensions.write(wall, piece.level))
+        else:
+            at = 0
+            for after, count in departures(len(payloads), size, self._way(piece.timestamp, began)):
                 await asyncio.sleep(max(0.0, began + after - time.monotonic()))
-            extensions = self._extensions(piece.level)
-            for payload in piece.payloads[len(sizes) - left :][:count]:
-                left -= 1
-                numbers = (self._sequence, timestamp, int(left == 0))
-                self._book.keep(numbers, payload)
-                await self.transport._send_rtp(written(self._stream, numbers, extensions, payload))
-                self._sequence = (self._sequence + 1) & 0xFFFF
-        self._RTCRtpSender__packet_count += len(sizes)
-        self._RTCRtpSender__octet_count += sum(sizes)
-        self._meter.add(sum(sizes), began)
+                extensions = self._extensions.write(time.time())
+                await self._send_packets(payloads[at : at + count], timestamp, extensions, len(payloads) - at)
+                at += count
+        self._last_timestamp = piece.timestamp
+        self._RTCRtpSender__packet_count += len(payloads)
+        self._RTCRtpSender__octet_count += size
+        self._meter.add(size, began)
+
+    async def _send_packets(
+        self, payloads: list[bytes], timestamp: int, extensions: bytes, left: int | None = None
+    ) -> None:
+        """Sends payloads of one picture of which `left` are still to be sent, these included."""
+        left = len(payloads) if left is None else left
+        for payload in payloads:
+            left -= 1
+            numbers = (self._sequence, timestamp, int(left == 0))
+            self._book.keep(numbers, payload)
+            await self.transport._send_rtp(written(self._stream, numbers, extensions, payload))
+            self._sequence = (self._sequence + 1) & 0xFFFF
 
     def _way(self, timestamp: int, now: float) -> Way:
         passed = (timestamp - self._last_timestamp) / _VIDEO_CLOCK or _USUAL_S
-        self._last_timestamp = timestamp
         allowed = self._plan.allowed
         is_limit = allowed is not None and allowed < _NARROW * self._meter.rate(now)
         return Way(min(max(passed, _SHORTEST_S), _LONGEST_S), allowed if is_limit else None)
-
-    def _extensions(self, level: int | None) -> bytes:
-        values = HeaderExtensions(
-            mid=self._RTCRtpSender__mid,
-            abs_send_time=(clock.current_ntp_time() >> 14) & 0xFFFFFF,
-            audio_level=None if level is None else (False, -level),
-        )
-        return extension_block(self._RTCRtpSender__rtp_header_extensions_map, values)
 
     async def _retransmit(self, sequence_number: int) -> None:
         found = self._book.find(sequence_number, time.monotonic())
@@ -244,4 +249,4 @@ class Sender(RTCRtpSender):
             sequence = self._again_sequence
             self._again_sequence = (sequence + 1) & 0xFFFF
         numbers = (sequence, timestamp, marker)
-        await self.transport._send_rtp(written(stream, numbers, self._extensions(None), payload))
+        await self.transport._send_rtp(written(stream, numbers, self._extensions.write(time.time()), payload))
