@@ -3,7 +3,8 @@
     python benchmarks/packets.py
 
 VP8, three packets a frame, 1100 bytes each, with mid and abs-send-time: from unprotected bytes through
-parsing, routing, order, losses and the estimate of the rate to the complete frame. No SRTP, sockets or decoding.
+parsing, routing, order, losses and the estimate of the rate to the complete frame. SRTP, sockets and
+decoding are left out.
 """
 
 from __future__ import annotations

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import inspect
+import re
 import threading
 import time
 
 import pytest
+from aiortc import RTCRtpReceiver
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpparameters import (
     RTCRtpCodecParameters,
@@ -33,6 +36,7 @@ from aiortc.rtp import (
 )
 
 from guardian.rtc import compat
+from guardian.rtc.compat import receiving
 from guardian.rtc.compat.incoming import FreshTrack
 from tests.rtc.streams import SSRC, VP8, film, packets, vp8_stream
 
@@ -114,6 +118,13 @@ async def until(true, limit_s=5.0):
     async with asyncio.timeout(limit_s):
         while not true():  # noqa: ASYNC110 - what is waited for sets no event
             await asyncio.sleep(0.005)
+
+
+def test_the_private_members_that_are_counted_on_are_there():
+    source = inspect.getsource(RTCRtpReceiver)
+    used = set(re.findall(r"_RTCRtpReceiver__(\w+)", inspect.getsource(receiving)))
+    assert len(used) > 8
+    assert [name for name in used if f"self.__{name}" not in source and f"def __{name}" not in source] == []
 
 
 def test_a_lost_packet_is_asked_for_given_up_and_a_key_frame_asked_for_instead():
