@@ -85,9 +85,8 @@ def shoppers_room(path: Path, person_model: Path) -> Film:
 def canary_room(path: Path, size: tuple[int, int], fps: int) -> Film:
     """A second of nothing but the canary."""
     everywhere = np.ones((size[1] // BLOCK, size[0] // BLOCK), np.bool_)
-    return Film(
-        path, write_film(path, (shot.planes for shot in islice(canary_pictures(size), fps)), fps), everywhere
-    )
+    pictures = (shot.planes for shot in islice(canary_pictures(size), fps))
+    return Film(path, write_film(path, pictures, fps), everywhere)
 
 
 def merchants_card(path: Path, size: tuple[int, int] = (320, 240)) -> Film:

@@ -30,11 +30,12 @@ def stage():
 
 @pytest.fixture(scope="module")
 def server(stage, weights, tmp_path_factory):
-    """`guardian serve` with its real models."""
+    """`guardian serve` with its real models; two browsers may make it late, which is not what is tested."""
     weights("face")
     weights("person")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GUARDIAN_SERVER__ALLOWED_ORIGINS", json.dumps([stage.origin]))
+        patch.setenv("GUARDIAN_VISION__LATE_S", "2")
         with serving(tmp_path_factory.mktemp("browser")) as server:
             yield server
 

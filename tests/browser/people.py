@@ -174,7 +174,7 @@ class Talk:
         async def enough() -> bool:
             return sight.count("picture") >= wanted
 
-        await until(enough, f"{count} more pictures", self._instead)
+        await until(enough, f"{count} more pictures", self.instead)
 
     async def size(self, size: tuple[int, int], count: int = 5) -> None:
         """Waits until the merchant has been shown more pictures of a size."""
@@ -184,7 +184,7 @@ class Talk:
         async def enough() -> bool:
             return sight.sizes[size] >= wanted
 
-        await until(enough, f"{count} more pictures of {size}", self._instead)
+        await until(enough, f"{count} more pictures of {size}", self.instead)
 
     async def curtain(self, count: int = 1) -> None:
         """Waits until the merchant has been shown more of the curtain."""
@@ -194,7 +194,7 @@ class Talk:
         async def enough() -> bool:
             return sight.count("curtain") >= wanted
 
-        await until(enough, "the curtain", self._instead)
+        await until(enough, "the curtain", self.instead)
 
     async def both_join(self, **wish: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The merchant first, so that the curtain is there before the picture; (shopper's, merchant's)."""
@@ -210,7 +210,8 @@ class Talk:
         assert sight.count("picture") > 0
         assert sight.canary_blocks == 0, f"{sight}; see {self.server.folder / 'leaked.png'}"
 
-    async def _instead(self) -> str:
+    async def instead(self) -> str:
+        """What there is to say when something did not come."""
         sent = (await self.shopper.stats())["sent"].get("video", {})
         status = await self.status()
         facts = {name: sent.get(name) for name in ("frameWidth", "frameHeight", "framesSent", "codec")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -97,7 +98,7 @@ class Stage:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sights: dict[str, Sight] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self.origin = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def sight(self, film: Film) -> tuple[str, Sight]:
@@ -123,6 +124,13 @@ class Stage:
             self._server.shutdown()
             thread.join(10)
             self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A page that is closed may be in the middle of a word; anything else is told."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def _handler(stage: Stage) -> type[BaseHTTPRequestHandler]:

@@ -10,7 +10,7 @@ from tests.browser.people import Capture, until
 pytestmark = pytest.mark.real
 
 
-@pytest.mark.parametrize(("size", "fps"), [((320, 180), 60), ((1920, 1080), 10)])
+@pytest.mark.parametrize(("size", "fps"), [((320, 180), 60), ((1920, 1080), 8)])
 def test_pictures_of_any_format_are_protected(converse, open_browser, films, merchant_browser, size, fps):
     """Where the scene may be seen and nobody is there, the canary arrives; so what hides it is the mode."""
     room = captures.canary_room(films / f"{size[1]}p.y4m", size, fps)
@@ -21,26 +21,30 @@ def test_pictures_of_any_format_are_protected(converse, open_browser, films, mer
         camera = await talk.shopper.do("person.camera().getSettings()")
         assert (camera["width"], camera["height"], round(camera["frameRate"])) == (*size, fps)
         await talk.both_join()
-        await talk.size(size, 1)
         sight = talk.merchant.sight
 
         async def seen():
             return sight.canary_blocks > 0
 
-        await until(seen, "the scene")
+        await until(seen, "the scene", talk.instead)
 
         async def fast():
             sent = (await talk.shopper.stats())["sent"]["video"]
-            return sent.get("framesPerSecond", 0) > fps * 0.6
+            whole = (sent["frameWidth"], sent["frameHeight"]) == size
+            return whole and sent.get("framesPerSecond", 0) > fps * 0.5
 
-        await until(fast, f"{fps} pictures a second")
-        await talk.pictures(1)
+        await until(fast, f"{fps} pictures a second", talk.instead)
+        await talk.change_mode("private")
+
+        async def nothing_under_way():
+            return sight.acts[-1].kind == "curtain" and sight.acts[-1].frames > 15
+
+        await until(nothing_under_way, "the private curtain", talk.instead)
         before = len(sight.acts)
         await talk.change_mode("selfie")
-        await talk.curtain()
-        await talk.size(size, 5)
-        after = sight.acts[before:]
-        assert after[0].kind == "curtain"
-        assert sum(act.canary_blocks for act in after) == 0
+        await talk.pictures(5)
+        assert sum(act.canary_blocks for act in sight.acts[before:]) == 0
+        # On a slow network or machine Guardian makes large pictures smaller; their shape stays.
+        assert all(abs(w / h - size[0] / size[1]) < 0.05 for w, h in sight.sizes)
 
     converse(studio, merchant_browser, scenario, mode="install")
