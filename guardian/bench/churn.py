@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -29,8 +28,6 @@ from guardian.bench.script import Row, Script, Steps
 from guardian.core.errors import CallFailed
 from guardian.core.violations import Role
 from guardian.demo.voices import Line, english_lines
-
-logger = logging.getLogger(__name__)
 
 GROWTH = {"threads": 2.0, "descriptors": 3.0, "MB": 0.1}
 """Most that may come to stay: threads and descriptors over the whole run, MiB per call."""
@@ -90,10 +87,16 @@ async def measure(effort: Effort, steps: Steps) -> list[Row]:
     steps.expect(effort.calls + effort.closings)
     async with guardian_box(effort.at_once + 1) as guardian:
         began = time.monotonic()
-        connected, samples = await _churn(guardian, lines, effort, steps)
+        failures, samples = await _churn(guardian, lines, effort, steps)
         seconds = time.monotonic() - began
         closing = await _closings(guardian, lines, effort, steps)
-    calls = {"what": "calls", "before": effort.calls, "after": connected, "per_call": seconds / effort.calls}
+    calls = {
+        "what": "calls, seconds each",
+        "before": effort.calls,
+        "after": effort.calls - len(failures),
+        "per_call": seconds / effort.calls,
+        "failures": failures,
+    }
     rows = [
         calls,
         *(row for name, found in samples.items() for row in _growth(name, found, effort.batch)),
@@ -107,20 +110,18 @@ async def measure(effort: Effort, steps: Steps) -> list[Row]:
 
 async def _churn(
     guardian: GuardianBox, lines: tuple[Line, ...], effort: Effort, steps: Steps
-) -> tuple[int, dict[str, list[Sample]]]:
-    """Calls that showed a picture, and samples after each batch."""
+) -> tuple[list[str], dict[str, list[Sample]]]:
+    """Why calls showed no picture, and samples after each batch."""
     samples: dict[str, list[Sample]] = {"server": [], "measuring peers": []}
-    connected = 0
+    failures: list[str] = []
     room = asyncio.Semaphore(effort.at_once)
 
     async def one() -> None:
-        nonlocal connected
         async with room:
             try:
                 await _come_and_go(guardian, lines)
-                connected += 1
-            except* (CallFailed, TimeoutError, httpx.HTTPError):
-                logger.info("a call could not be opened")
+            except* (CallFailed, TimeoutError, httpx.HTTPError) as group:
+                failures.append(_reason(group))
             steps.done()
 
     for batch in range(effort.calls // effort.batch):
@@ -132,13 +133,23 @@ async def _churn(
         gc.collect()
         samples["server"].append(Sample.of(guardian.server))
         samples["measuring peers"].append(Sample.of(psutil.Process()))
-    return connected, samples
+    return failures, samples
+
+
+def _reason(group: BaseExceptionGroup[Exception]) -> str:
+    """The first error of a group of groups: its sentence, or its name when it has none."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__
 
 
 async def _come_and_go(guardian: GuardianBox, lines: tuple[Line, ...]) -> None:
     """Opens a call, waits for its first pictures, hangs up. CallFailed, TimeoutError, in a group."""
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
-        _, watching = await _settled(await _open(guardian, _OTHERS, lines, stack), tasks)
+        call, watching = await _settled(await _open(guardian, _OTHERS, lines, stack), tasks)
+        async with asyncio.timeout(_PICTURE_S):
+            await call.seen[Role.MERCHANT].first.wait()
         for task in watching:
             task.cancel()
 
@@ -165,8 +176,7 @@ async def _all_gone(guardian: GuardianBox) -> None:
 
 async def _closings(guardian: GuardianBox, lines: tuple[Line, ...], effort: Effort, steps: Steps) -> Row:
     """Worst delays of a call's pictures while others are hung up, and between."""
-    closing: list[list[float]] = []
-    calm: list[list[float]] = []
+    windows: list[tuple[list[float], list[float], list[float]]] = []
     left = effort.closings
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
         steady, watching = await _settled(await _open(guardian, _STEADY, lines, stack), tasks)
@@ -179,36 +189,36 @@ async def _closings(guardian: GuardianBox, lines: tuple[Line, ...], effort: Effo
                 ]
                 for call, _ in beside:
                     await asyncio.sleep(_PAUSE_S)
-                    calm.append(await _delays(steady, None))
-                    closing.append(await _delays(steady, call.box))
+                    calm = await _delays(steady, None), await _delays(steady, None)
+                    windows.append((*calm, await _delays(steady, call.box)))
                     steps.done()
                 left -= len(beside)
         for task in watching:
             task.cancel()
-    return _noticed(calm, closing)
+    return _noticed(windows)
 
 
-def _noticed(calm: list[list[float]], closing: list[list[float]]) -> Row:
-    """Worst delays of all windows, and of each closing beside the calm just before it."""
-    both = [
-        (max(before), max(during)) for before, during in zip(calm, closing, strict=True) if before and during
-    ]
+def _noticed(windows: Sequence[tuple[list[float], list[float], list[float]]]) -> Row:
+    """Worst delays when it was calm and when a call ended; per_call is the median of each closing less the
+    calm just before it, noise_ms the same of one calm and the calm before."""
+    worst = [tuple(max(delays) for delays in three) for three in windows if all(three)]
+    later = [closing - calm for _, calm, closing in worst]
     return {
         "what": "worst delay of another call's picture, ms",
-        "before": max((before for before, _ in both), default=None),
-        "after": max((during for _, during in both), default=None),
-        "per_call": float(np.median([during - before for before, during in both])) if both else None,
-        "later_ms": [during - before for before, during in both],
-        "pictures": [sum(map(len, calm)), sum(map(len, closing))],
+        "before": max((max(earlier, calm) for earlier, calm, _ in worst), default=None),
+        "after": max((closing for *_, closing in worst), default=None),
+        "per_call": float(np.median(later)) if later else None,
+        "noise_ms": float(np.median([abs(calm - earlier) for earlier, calm, _ in worst])) if worst else None,
+        "later_ms": later,
+        "pictures": [sum(len(three[at]) for three in windows) for at in range(3)],
     }
 
 
 async def _settled(call: Open, tasks: asyncio.TaskGroup) -> tuple[Open, list[asyncio.Task[None]]]:
-    """The call once both sides have seen a picture, and what watches it: that ends with the tracks."""
+    """The call once the shopper sees the merchant, and what watches it: that ends with the tracks."""
     watching = call.pair.watch(tasks, {(role, "video"): call.seen[role].take for role in Role})
     async with asyncio.timeout(_PICTURE_S):
-        for seen in call.seen.values():
-            await seen.first.wait()
+        await call.seen[Role.SHOPPER].first.wait()
     return call, watching
 
 
@@ -251,9 +261,9 @@ def misses(rows: Sequence[Row]) -> list[str]:
     said = []
     for row in rows:
         what, before, after = row["what"], row["before"], row["after"]
-        if what == "calls":
-            if after < before:
-                said.append(f"{before - after} of {before} calls showed no picture.")
+        if "failures" in row:
+            if row["failures"]:
+                said.append(f"{before - after} of {before} calls showed no picture: {row['failures'][0]}")
         elif what.endswith("MB"):
             if (row["per_call"] or 0.0) > GROWTH["MB"]:
                 said.append(f"{what} grew by {row['per_call']} for each call.")

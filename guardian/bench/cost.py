@@ -60,10 +60,11 @@ async def measure(effort: Effort, steps: Steps) -> list[Row]:
                     plan = Plan(film, lines, effort.settle_s, effort.measure_s, cameras=cameras)
                     for name, box in boxes.items():
                         steps.begin(f"{film}, {kind}, round {number + 1}, {name}")
-                        load = (await measure_round(box, plan)).load
-                        if load is None:
-                            raise Unavailable(f"The processor time of {name} could not be read.")
-                        cores.setdefault((kind, name), []).append(load.cores)
+                        found = await measure_round(box, plan)
+                        if found.load is None or (cameras and not found.seen_ms):
+                            # Idle processor time of a call that showed nothing would look like a saving.
+                            raise Unavailable(f"No picture came through ({name}, {film}, {kind}).")
+                        cores.setdefault((kind, name), []).append(found.load.cores)
                         steps.done()
             rows += _rows(film, {key: float(np.median(found)) for key, found in cores.items()})
     return rows

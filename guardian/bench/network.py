@@ -201,7 +201,7 @@ def _row(box: str, network: Network, observed: Observed, floor_ms: float) -> Row
         "uncovered": seen.uncovered,
         **_showing(observed),
         **_sound(observed),
-        "box_network": observed.status[1].get("network"),
+        "box_counts": {role: leg["network"] for role, leg in observed.status[1].get("legs", {}).items()},
     }
 
 

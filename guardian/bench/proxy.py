@@ -26,6 +26,8 @@ _AT_ONCE = 64
 _AT_ONCE_S = 1e-4
 """A delay below this is not worth a timer."""
 _MAX_DATAGRAM = 65536
+_SOCKET_BUFFER = 1 << 21
+"""Bytes; the system may give less."""
 
 Address = tuple[str, int]
 
@@ -138,6 +140,9 @@ def _bound(host: str) -> socket.socket:
     bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
     try:
         bound.setblocking(False)
+        # What a busy loop lets overflow here would be lost without being counted.
+        for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            bound.setsockopt(socket.SOL_SOCKET, buffer, _SOCKET_BUFFER)
         bound.bind((host, 0))
     except OSError as error:
         bound.close()

@@ -39,10 +39,6 @@ def test_every_script_says_what_it_is_for(name):
     assert "--json" in done.stdout
 
 
-def test_there_is_no_other_script():
-    assert {path.stem for path in (ROOT / "benchmarks").glob("*.py")} == set(SCRIPTS)
-
-
 # --- freezes ----------------------------------------------------------------------------------
 
 

@@ -19,7 +19,9 @@ def rows():
 
 
 def test_every_call_shows_a_picture(rows):
-    assert rows["calls"]["after"] == rows["calls"]["before"] == 10
+    row = rows["calls, seconds each"]
+    assert row["failures"] == []
+    assert row["after"] == row["before"] == 10
 
 
 @pytest.mark.parametrize("what", ["threads", "descriptors"])
@@ -38,17 +40,18 @@ def test_the_servers_memory_does_not_follow_the_calls(rows):
 def test_the_end_of_a_call_delays_no_picture_of_another(rows):
     (row,) = [row for what, row in rows.items() if what.startswith("worst delay")]
     assert min(row["pictures"]) > 20
-    # The median of the closings: one slow picture may be anybody's on a machine that tests share.
-    assert row["per_call"] <= DELAYED_MS
+    # The median of the closings, and beyond what it changes by itself on a machine that tests share.
+    assert row["per_call"] <= DELAYED_MS + 2 * row["noise_ms"]
 
 
 def test_what_grows_is_told():
     grown = [
-        {"what": "calls", "before": 10, "after": 9, "per_call": 1.0},
+        {"what": "calls", "before": 10, "after": 9, "per_call": 1.0, "failures": ["late"]},
         {"what": "server: threads", "before": 5.0, "after": 15.0, "per_call": 1.0},
         {"what": "server: MB", "before": 50.0, "after": 60.0, "per_call": 1.0},
         {"what": "worst delay", "before": 10.0, "after": 50.0, "per_call": 40.0},
     ]
     assert len(misses(grown)) == 4
     flat = [{**row, "after": row["before"], "per_call": 0.0} for row in grown]
+    flat[0]["failures"] = []
     assert misses(flat) == []
