@@ -187,7 +187,8 @@ async def _closings(guardian: GuardianBox, lines: tuple[Line, ...], effort: Effo
                     await _settled(await _open(guardian, _OTHERS, lines, others), tasks)
                     for _ in range(min(left, effort.at_once))
                 ]
-                for call, _ in beside:
+                for call, theirs in beside:
+                    watching += theirs
                     await asyncio.sleep(_PAUSE_S)
                     calm = await _delays(steady, None), await _delays(steady, None)
                     windows.append((*calm, await _delays(steady, call.box)))
