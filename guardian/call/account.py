@@ -125,8 +125,6 @@ class VoiceAccount:
         self.heard_s = 0.0
         self.lost_s = 0.0
         """Seconds that never came, which `sound_s` includes."""
-        self.consented = True
-        self.engines: tuple[str, ...] = ()
         self.lapses = LapseBook(Part.HEARING, role)
         self.losses = LapseBook(Part.HEARING, role)
         """Spans that never came: kept apart, as nobody else has heard them either."""

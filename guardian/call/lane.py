@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+
+from guardian.core.errors import GuardianError
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -42,3 +47,12 @@ class Lane:
     def close(self) -> None:
         """Takes no more work and does not wait for what is running."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def log_not_loaded(what: str, error: Exception) -> None:
+    """Says why a lane has nothing to work with: the error's type, and the sentence of one of our own.
+
+    Other errors' messages are kept out of logs: they may quote what they worked on.
+    """
+    why = str(error) if isinstance(error, GuardianError) else ""
+    logger.error(what, extra={"error": type(error).__name__, "why": why})

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from guardian.call.account import Passage, PictureAccount
-from guardian.call.lane import Lane
+from guardian.call.lane import Lane, log_not_loaded
 from guardian.call.slots import Closed, Latest
 from guardian.core.config import WorkConfig
 from guardian.core.frames import Mode, RawFrame, SafeFrame, Showing, State
@@ -18,6 +18,7 @@ from guardian.core.protection import CurtainReason
 _FIRST_SIZE = (640, 480)
 _CAMERA_OFF_S = 1.0
 _LOAD_S = 60.0
+_NOT_LOADED = "the models could not be loaded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class PictureWay:
         self._size = _FIRST_SIZE
         self._last_raw = -_CAMERA_OFF_S
         self._last_t = 0.0
-        self._failed = ""
+        self._failed = False
         self._shared = asyncio.Lock()
         self._allowed = True
 
@@ -111,9 +112,10 @@ class PictureWay:
             self._protector = await self._lane.run(lambda: self._eyes.open(mode), _LOAD_S)
             self._protector.mode = self._mode
         except Exception as error:  # noqa: BLE001 - whatever a model loader raises: the curtain stays
-            self._failed = type(error).__name__
+            self._failed = True
             self.account.state = State.FAILED
-            self.account.reason = "the models could not be loaded"
+            self.account.reason = _NOT_LOADED
+            log_not_loaded(_NOT_LOADED, error)
             return
         while True:
             try:

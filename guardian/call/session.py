@@ -123,7 +123,6 @@ class CallSession:
         self.picture.allowed = Scope.PROTECT in scopes
         for voice in self.voices.values():
             voice.allowed = Scope.HEAR in scopes
-            voice.account.consented = voice.allowed
 
     # --- the call -----------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from guardian.call.account import VoiceAccount
-from guardian.call.lane import Lane
+from guardian.call.lane import Lane, log_not_loaded
 from guardian.call.legs import Sound, SpeechTap
 from guardian.call.slots import Bounded, Closed, Latest
 from guardian.core.config import WorkConfig
@@ -32,6 +32,7 @@ _AT_ONCE_PIECES = 24
 """Ten seconds are enough to hear these in, also where they are long ones and hearing is behind."""
 _PAUSE_S = 1.0
 _LOAD_S = 60.0
+_NOT_LOADED = "the recogniser could not be loaded"
 _HEAR_S = 10.0
 
 
@@ -115,8 +116,9 @@ class VoiceWay:
         try:
             ears = await self._lane.run(lambda: self._hearing.open(self.role), _LOAD_S)
             tap = self._hearing.tap()
-        except Exception:  # noqa: BLE001 - whatever a model loader raises: the voice passes, loudly unheard
-            await self._deaf("the recogniser could not be loaded")
+        except Exception as error:  # noqa: BLE001 - whatever a loader raises: the voice passes, loudly unheard
+            log_not_loaded(_NOT_LOADED, error)
+            await self._deaf(_NOT_LOADED)
             return
         while True:
             try:

@@ -13,7 +13,8 @@ import pytest
 
 from guardian.call.picture import Eyes, PictureWay
 from guardian.core.config import VisionConfig, WorkConfig
-from guardian.core.frames import Mode, RawFrame, Showing
+from guardian.core.errors import ModelMissing
+from guardian.core.frames import Mode, RawFrame, Showing, State
 from guardian.vision.chain import VideoChain
 from guardian.vision.cover import curtain
 from tests.fakes.vision import Scripted, canary, everywhere_person, faces, nobody, raw_blocks
@@ -76,6 +77,35 @@ def test_a_picture_that_waited_while_nobody_took_it_is_not_sent(monkeypatch):
             return await way.next_safe()
 
     assert asyncio.run(scenario()).showing is Showing.CURTAIN
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (
+            ModelMissing("The weights of the role face are not here."),
+            "The weights of the role face are not here.",
+        ),
+        (RuntimeError("tensor of 13800138000"), ""),
+    ],
+)
+def test_models_that_cannot_be_loaded_leave_the_curtain_and_say_why(error, why, caplog):
+    def broken(mode):
+        raise error
+
+    async def scenario():
+        way = PictureWay(Eyes(broken, curtain), WorkConfig(), Mode.SELFIE)
+        await way.run()
+        try:
+            return way.account.state, await way.next_safe()
+        finally:
+            way.close()
+
+    state, safe = asyncio.run(scenario())
+    assert (state, safe.showing) == (State.FAILED, Showing.CURTAIN)
+    (record,) = caplog.records
+    assert (record.error, record.why) == (type(error).__name__, why)
+    assert "138" not in record.getMessage()
 
 
 def test_a_fresh_picture_is_sent():

@@ -9,6 +9,7 @@ import pytest
 
 from guardian.call.sound import Hearing, VoiceWay
 from guardian.core.config import SpeechConfig, WorkConfig
+from guardian.core.errors import ModelMissing
 from guardian.core.frames import AudioChunk
 from guardian.core.ports import HearingNotes
 from guardian.core.violations import Level, Role, Status, ViolationChange
@@ -64,11 +65,15 @@ class Told:
         self.hearing = Hearing(
             open=lambda role: ears,
             heard=self.hears,
-            lapsed=lambda role, t_start, t_end, reason: self.lapses.append((t_start, t_end, reason)),
+            lapsed=self.lapsed,
             missed=lambda role, t_start, t_end: self.losses.append((t_start, t_end)),
             now=lambda: self.t,
             tap=OneChunk,
         )
+
+    def lapsed(self, role, t_start, t_end, reason):
+        self.lapses.append((t_start, t_end, reason))
+        self.news.set()
 
     def hears(self, role, notes):
         self.heard.append(notes)
@@ -220,3 +225,27 @@ def test_a_voice_whose_call_is_over_is_not_asked_for_without_end():
                 await voice.next_piece(0.05)
 
     asyncio.run(main())
+
+
+def test_a_recogniser_that_cannot_be_loaded_says_why_and_the_voice_passes(caplog):
+    told = Told(None)
+
+    def broken(role):
+        raise ModelMissing("The weights of the role speech-en are not here.")
+
+    async def main():
+        voice = VoiceWay(Role.MERCHANT, replace(told.hearing, open=broken), WorkConfig())
+        async with asyncio.TaskGroup() as tasks:
+            run = tasks.create_task(voice.run())
+            voice.put(Sound("piece"))
+            passed = await voice.next_piece(1.0)
+            await told.until(lambda: told.lapses)
+            voice.close()
+            await run
+        return passed
+
+    assert asyncio.run(main()).name == "piece"
+    assert told.lapses[0][2] == "the recogniser could not be loaded"
+    assert [(r.error, r.why) for r in caplog.records] == [
+        ("ModelMissing", "The weights of the role speech-en are not here.")
+    ]
