@@ -111,9 +111,8 @@ class Seen:
         """The next picture, which came at `now`."""
         self.pictures += 1
         planes = planes_of(frame)
-        if planes.size == self.film.size:
-            self.uncovered += self._canary.blocks_seen(planes.y, self._where) > 0
-        number = number_of(frame)
+        self.uncovered += self._canary.blocks_seen(planes.y, self._where) > 0
+        number = number_of(frame, self.film.size[0])
         if number is None or number == self._last:
             return
         self._last = number

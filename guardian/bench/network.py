@@ -28,6 +28,7 @@ from guardian.bench.script import Row, Script, Steps
 from guardian.bench.soundcode import CodedVoice, CodeEar, figures
 from guardian.core.errors import CallError, Unavailable
 from guardian.core.violations import Role
+from guardian.demo.peers import adaptive_peer
 
 FILM = Film((640, 480), 30)
 _FIRST_S = 40.0
@@ -146,7 +147,8 @@ async def _observe(box: Box, network: Network, seconds: float, seed: int) -> Obs
                 {
                     Role.SHOPPER: [voices[Role.SHOPPER], camera],
                     Role.MERCHANT: [voices[Role.MERCHANT], back],
-                }
+                },
+                adaptive_peer,
             )
             try:
                 await call.connect(pair, {} if box is direct_call else through)

@@ -21,7 +21,7 @@ from guardian.bench import timecode
 from guardian.bench.camera import LOOP, Film, NumberedCamera, SentTimes
 from guardian.bench.proxy import Proxy
 from guardian.core.violations import Role
-from guardian.demo.peers import MouthTrack, incoming, new_peer
+from guardian.demo.peers import MouthTrack, Peer, incoming, new_peer
 from guardian.demo.voices import Line
 from guardian.rtc.convert import planes_of
 
@@ -48,6 +48,8 @@ def percentiles(values: Sequence[float], less: float = 0.0) -> dict[str, float |
 class Delays:
     """Milliseconds from sent to seen, of the pictures seen while measuring."""
 
+    width: int
+    """Of the pictures when they were sent, pixels."""
     sent: SentTimes = field(default_factory=SentTimes.none)
     seen_ms: list[float] = field(default_factory=list)
     seen_at: list[float] = field(default_factory=list)
@@ -59,7 +61,7 @@ class Delays:
         """Reads a picture's number."""
         if not self.measuring and self.first.is_set():
             return
-        number = number_of(frame)
+        number = number_of(frame, self.width)
         if number is None:
             return
         self.first.set()
@@ -68,11 +70,11 @@ class Delays:
             self.seen_at.append(now)
 
 
-def number_of(frame: Any) -> int | None:
-    """The number painted into a picture; None for the curtain and pictures too small for one."""
-    if not isinstance(frame, av.VideoFrame) or frame.width < timecode.FIELD * timecode.BITS:
+def number_of(frame: Any, width: int) -> int | None:
+    """The number painted into a picture of this width before it was sent; None for the curtain."""
+    if not isinstance(frame, av.VideoFrame):
         return None
-    number = timecode.read(planes_of(frame).y)
+    number = timecode.read(planes_of(frame).y, width)
     return number if number is not None and number < LOOP else None
 
 
@@ -93,8 +95,10 @@ async def drain(track: MediaStreamTrack | None, take: Take | None = None) -> Non
 class Pair:
     """One call's two peers. `tracks` are what each sends; both receive what the other sends."""
 
-    def __init__(self, tracks: Mapping[Role, Sequence[MediaStreamTrack]]) -> None:
-        self._peers = {role: new_peer() for role in Role}
+    def __init__(
+        self, tracks: Mapping[Role, Sequence[MediaStreamTrack]], peer: Callable[[], Peer] = new_peer
+    ) -> None:
+        self._peers = {role: peer() for role in Role}
         kinds = sorted({track.kind for sent in tracks.values() for track in sent})
         for role, pc in self._peers.items():
             sent = {track.kind: track for track in tracks[role]}
@@ -149,7 +153,7 @@ def numbered_pair(
 ) -> tuple[Pair, dict[Role, Delays]]:
     """Both speak; those of `cameras` send numbered pictures. With the delays of what each receives."""
     tracks: dict[Role, list[MediaStreamTrack]] = {role: [MouthTrack(role, lines)] for role in Role}
-    delays = {role: Delays() for role in Role}
+    delays = {role: Delays(film.size[0]) for role in Role}
     for role in cameras:
         tracks[role].append(NumberedCamera(film, delays[other(role)].sent))
     return Pair(tracks), delays

@@ -25,14 +25,20 @@ def paint(luma: U8, number: int) -> None:
         luma[FIELD:ROWS, columns] = _DARK if one else _LIGHT
 
 
-def read(luma: U8) -> int | None:
-    """The number painted into a picture, or None when there is none."""
+def read(luma: U8, width: int) -> int | None:
+    """The number painted into a picture that was `width` pixels wide then; None when there is none.
+
+    luma: the plane as it arrived, which may have been made smaller on its way.
+    """
     number = 0
-    half = FIELD // 2
+    scale = luma.shape[1] / width
+    reach = max(round(8 * scale), 1)
+    upper_y, lower_y = round(FIELD * 0.5 * scale), round(FIELD * 1.5 * scale)
     for bit in range(BITS):
-        x = bit * FIELD + half
-        upper = float(luma[half - 8 : half + 8, x - 8 : x + 8].mean())
-        lower = float(luma[FIELD + half - 8 : FIELD + half + 8, x - 8 : x + 8].mean())
+        x = round((bit + 0.5) * FIELD * scale)
+        columns = slice(x - reach, x + reach)
+        upper = float(luma[upper_y - reach : upper_y + reach, columns].mean())
+        lower = float(luma[lower_y - reach : lower_y + reach, columns].mean())
         if abs(upper - lower) < _CLEAR:
             return None
         number |= (upper > lower) << bit
