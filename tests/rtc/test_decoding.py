@@ -11,12 +11,11 @@ import av
 import pytest
 from aiortc import rtcrtpreceiver as stock
 from aiortc.codecs import depayload
-from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 
 from guardian.rtc import compat
 from guardian.rtc.compat.decoding import DecodeQueue, begin_decoding, decode_frames
-from guardian.rtc.compat.frames import StampedFrame
+from guardian.rtc.compat.frames import SoundFrame, StampedFrame
 from tests.rtc.streams import H264, VP8, film
 
 OPUS = RTCRtpCodecParameters(mimeType="audio/opus", clockRate=48000, channels=2, payloadType=96)
@@ -146,7 +145,7 @@ def test_a_video_decoder_that_is_behind_goes_on_with_the_next_key_frame(age):
 def test_sound_loses_its_oldest_pieces():
     queue = DecodeQueue("audio")
     for i in range(1000):
-        queue.put((OPUS, JitterFrame(b"x", i)))
+        queue.put((OPUS, SoundFrame(b"x", i, 0.0)))
         assert len(queue) <= 100
     assert queue.get()[1].timestamp == 900
     assert queue.dropped == 900

@@ -16,7 +16,6 @@ from typing import Any
 
 import av
 from aiortc.codecs import get_decoder
-from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 
 from guardian.rtc.compat.frames import EncodedFrame, SoundFrame, Stamp, StampedFrame, is_key_frame
@@ -28,7 +27,7 @@ _MOST_VIDEO = 60
 _OLDEST_VIDEO_S = 0.5
 _MOST_SOUND = 100
 
-Task = tuple[RTCRtpCodecParameters, JitterFrame]
+Task = tuple[RTCRtpCodecParameters, StampedFrame | SoundFrame]
 
 
 def _nothing() -> None:
@@ -66,7 +65,7 @@ class DecodeQueue:
             return
         codec, frame = task
         if self.sink is not None:
-            self.sink(_encoded(codec, frame))
+            self.sink(frame.encoded(codec.name, codec.clockRate))
         if self.decodes and not self._ended and self._makes_room(codec, frame):
             with self._stirred:
                 self._tasks.append(task)
@@ -86,7 +85,7 @@ class DecodeQueue:
             self._tasks.clear()
             self._stirred.notify_all()
 
-    def _makes_room(self, codec: RTCRtpCodecParameters, frame: JitterFrame) -> bool:
+    def _makes_room(self, codec: RTCRtpCodecParameters, frame: StampedFrame | SoundFrame) -> bool:
         """Whether the frame may be queued."""
         if not self._video:
             with self._stirred:
@@ -113,22 +112,7 @@ class DecodeQueue:
             return False
         if len(self._tasks) >= _MOST_VIDEO:
             return True
-        return isinstance(oldest, StampedFrame) and time.monotonic() - oldest.arrived > _OLDEST_VIDEO_S
-
-
-def _encoded(codec: RTCRtpCodecParameters, frame: JitterFrame) -> EncodedFrame:
-    if isinstance(frame, SoundFrame):
-        return frame.encoded(codec.name, codec.clockRate)
-    stamped = frame if isinstance(frame, StampedFrame) else None
-    return EncodedFrame(
-        codec.name,
-        frame.data,
-        frame.timestamp,
-        codec.clockRate,
-        codec.mimeType.startswith("audio/") or is_key_frame(codec.name, frame.data),
-        stamped is not None and stamped.after_loss,
-        time.monotonic() if stamped is None else stamped.arrived,
-    )
+        return time.monotonic() - oldest.arrived > _OLDEST_VIDEO_S
 
 
 def begin_decoding(
@@ -187,9 +171,9 @@ class _Wholeness:
         self.whole = False
         self._asked = 0.0
 
-    def follow(self, codec: str, frame: JitterFrame) -> None:
-        """The next frame to be decoded. Sound, which comes without stamps, is always whole."""
-        if not isinstance(frame, StampedFrame) or is_key_frame(codec, frame.data):
+    def follow(self, codec: str, frame: StampedFrame | SoundFrame) -> None:
+        """The next frame to be decoded. Sound is always whole."""
+        if isinstance(frame, SoundFrame) or is_key_frame(codec, frame.data):
             self.whole = True
         elif frame.after_loss:
             self.whole = False

@@ -50,6 +50,18 @@ class StampedFrame(JitterFrame):
         self.after_loss = False
         """Whether packets before it were given up."""
 
+    def encoded(self, codec: str, clock_rate: int) -> EncodedFrame:
+        """The same, to be passed on."""
+        return EncodedFrame(
+            codec,
+            self.data,
+            self.timestamp,
+            clock_rate,
+            key=is_key_frame(codec, self.data),
+            after_loss=self.after_loss,
+            arrived=self.arrived,
+        )
+
 
 class SoundFrame(JitterFrame):
     """An encoded piece of sound out of the jitter buffer; what it says of itself is in `EncodedFrame`."""

@@ -8,6 +8,8 @@ from typing import Any
 from aiortc.rtcrtpreceiver import RemoteStreamTrack, StreamStatistics, TimestampMapper
 from aiortc.rtp import RtpPacket
 
+from guardian.rtc.compat.serial import signed
+
 _MOST_PICTURES = 3
 _MOST_SOUNDS = 50
 
@@ -59,7 +61,7 @@ class SignedTimestampMapper(TimestampMapper):
     def map(self, timestamp: int) -> int:
         """Ticks since the first timestamp; the step from the one before is the shorter way round."""
         if self._before is not None:
-            self._mapped += (timestamp - self._before + (1 << 31)) % (1 << 32) - (1 << 31)
+            self._mapped += signed(timestamp - self._before, 32)
         self._before = timestamp
         return self._mapped
 
@@ -78,7 +80,7 @@ class SenderStatistics(StreamStatistics):
         last, timestamp = self._last_timestamp, packet.timestamp
         if last is not None and timestamp != last:
             # Stock's arithmetic, with the difference made the shorter way round.
-            self._last_timestamp = timestamp - ((timestamp - last + (1 << 31)) % (1 << 32) - (1 << 31))
+            self._last_timestamp = timestamp - signed(timestamp - last, 32)
         super().add(packet)
 
     @property

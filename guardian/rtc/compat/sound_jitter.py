@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from aiortc.rtp import RtpPacket
 
 from guardian.rtc.compat.frames import SoundFrame
-from guardian.rtc.compat.sound_timeline import Timeline, signed
+from guardian.rtc.compat.serial import signed
+from guardian.rtc.compat.sound_timeline import Timeline
 
 WAIT_S = 0.07
 """How long packets beyond a gap are held for what is missing."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import count
 
 from guardian.rtc.compat.frames import SoundFrame
+from guardian.rtc.compat.serial import signed
 from guardian.rtc.opus import OPUS_CLOCK, opus_ticks
 
 _JUMP_TICKS = 5 * OPUS_CLOCK
@@ -53,9 +54,3 @@ class Timeline:
         frame = SoundFrame(data, self._timestamp, arrived)
         frame.stream, frame.ticks, frame.lost = self._stream, self._ticks, lost
         return frame
-
-
-def signed(difference: int, bits: int) -> int:
-    """The difference of two counters that wrap, as the shorter way: -2^(bits-1)..2^(bits-1)-1."""
-    half = 1 << (bits - 1)
-    return (difference + half) % (1 << bits) - half

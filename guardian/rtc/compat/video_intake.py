@@ -15,6 +15,7 @@ from aiortc.rtp import RtpPacket
 
 from guardian.rtc.compat.frames import StampedFrame, is_key_frame, vp8_body
 from guardian.rtc.compat.loss import MAX_GAP, KeyFrameWish, LossWatch
+from guardian.rtc.compat.serial import signed
 from guardian.rtc.compat.video_jitter import Piece, VideoJitter
 
 CAPACITY = 512
@@ -112,7 +113,7 @@ class VideoIntake:
         highest = self._watch.highest
         if highest is None:
             return []
-        number = highest + _signed16(packet.sequence_number - highest)
+        number = highest + signed(packet.sequence_number - highest, 16)
         if not self._watch.resent(number, now):
             return []
         self.counts.recovered += 1
@@ -192,7 +193,7 @@ class VideoIntake:
         highest = self._watch.highest
         if highest is None:
             return sequence
-        ahead = _signed16(sequence - highest)
+        ahead = signed(sequence - highest, 16)
         if -_MAX_LATE < ahead <= _MAX_AHEAD:
             self._odd = None
             return highest + ahead
@@ -214,7 +215,3 @@ class VideoIntake:
         self._began = False
         self._last = now
         self.wish.want_anew(now)
-
-
-def _signed16(difference: int) -> int:
-    return (difference + 0x8000) % 0x10000 - 0x8000
