@@ -32,6 +32,8 @@ from guardian.rtc.candidates import read_candidate
 _GATHER_S = 3
 """How long a STUN or TURN server may take; the offer is not answered before."""
 _RESOLVE_S = 2.0
+_BUFFER_BYTES = 1 << 20
+"""What the kernel is asked to keep of a socket while the event loop is busy; stock asks for a quarter of it."""
 _NOWHERE = {4: ("0.0.0.0", 9), 6: ("::", 9)}
 _config: ContextVar[MediaConfig] = ContextVar("media")
 
@@ -44,6 +46,8 @@ def apply() -> None:
     for name in ("aioice.ice", "aioice.turn"):
         module: Any = importlib.import_module(name)
         module.asyncio = _PLANNED_ASYNCIO
+    turn: Any = importlib.import_module("aioice.turn")
+    turn.UDP_SOCKET_BUFFER_SIZE = _BUFFER_BYTES  # Of all sockets, not only those towards TURN.
 
 
 @contextmanager

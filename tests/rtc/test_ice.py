@@ -132,6 +132,27 @@ def test_every_socket_lies_in_the_range():
         assert all(first <= candidate.port <= last for candidate in found)
 
 
+@pytest.mark.parametrize("in_range", [False, True])
+def test_every_socket_may_keep_a_key_frame_while_the_loop_is_busy(in_range):
+    config = MediaConfig(udp_ports=free_ports(8) if in_range else ())
+
+    async def scenario():
+        connection = ice.PlannedConnection(ice_controlling=False)
+        with ice.sockets(config):
+            await connection.gather_candidates()
+        kept = [
+            protocol.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+            for protocol in connection._protocols
+        ]
+        await connection.close()
+        return kept
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as as_much_as_may_be:
+        as_much_as_may_be.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        most = as_much_as_may_be.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    assert set(asyncio.run(scenario())) == {most}
+
+
 def test_the_socket_towards_a_turn_server_lies_in_the_range():
     first, last = free_ports(4)
 
