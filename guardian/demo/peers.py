@@ -128,7 +128,6 @@ class CallClient:
 
     def __init__(self, base_url: str, api_key: str | None = None) -> None:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._base_url = base_url
         self._http = httpx.AsyncClient(base_url=base_url, headers=headers, timeout=_HTTP_S, trust_env=False)
 
     async def __aenter__(self) -> CallClient:
@@ -214,11 +213,6 @@ def new_peer() -> Peer:
     Pictures made small and coarse on their way to Guardian would hide what Guardian fails to hide.
     """
     return Peer(MediaConfig(start_bitrate=_STEADY, min_bitrate=_STEADY, max_bitrate=_STEADY))
-
-
-def adaptive_peer() -> Peer:
-    """A peer that follows what the other side says of the network, as browsers do."""
-    return Peer(MediaConfig())
 
 
 def incoming(pc: RTCPeerConnection, kind: str) -> MediaStreamTrack | None:
