@@ -113,6 +113,7 @@ class SecretSource(Section):
 
 
 _STUN_URL = re.compile(r"stuns?:[A-Za-z0-9.-]+(:\d{1,5})?")
+_ORIGIN = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?/?", re.IGNORECASE)
 _TURN_URL = re.compile(r"turns?:[A-Za-z0-9.-]+(:\d{1,5})?(\?transport=(udp|tcp))?")
 
 
@@ -174,7 +175,7 @@ class MediaSettings(Section):
     @field_validator("sfu_origins")
     @classmethod
     def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(origin_of(origin) for origin in origins):
+        if not all(_ORIGIN.fullmatch(origin) and origin_of(origin) for origin in origins):
             raise ValueError("an SFU's origin is https://HOST[:PORT], without a path")
         return origins
 

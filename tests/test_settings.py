@@ -66,6 +66,8 @@ def test_command_line_stands_above_environment_above_file(tmp_path, monkeypatch)
         ("[media]\nice_transport = 'relay'", "TURN server"),
         ("[media]\nice_servers = [{urls = ['turn:a b']}]", "`media.ice_servers"),
         ("[media]\nturn = [{urls = ['stun:a'], secret = {env = 'S'}}]", "`media.turn"),
+        ("[media]\nsfu_origins = ['https://sfu.example/rooms']", "`media.sfu_origins`"),
+        ("[media]\nsfu_origins = ['https://user@sfu.example']", "`media.sfu_origins`"),
         ("[speech]\non_deaf = 'shout'", "`speech.on_deaf`"),
         ("default_mode = 'open'", "`default_mode`"),
         ("[server", "not TOML"),
