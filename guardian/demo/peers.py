@@ -215,6 +215,11 @@ def new_peer() -> Peer:
     return Peer(MediaConfig(start_bitrate=_STEADY, min_bitrate=_STEADY, max_bitrate=_STEADY))
 
 
+def adaptive_peer() -> Peer:
+    """A peer that follows what the other side says of the network, as browsers do."""
+    return Peer(MediaConfig())
+
+
 def incoming(pc: RTCPeerConnection, kind: str) -> MediaStreamTrack | None:
     """The track of a kind the peer receives."""
     tracks = (t.receiver.track for t in pc.getTransceivers() if t.kind == kind)

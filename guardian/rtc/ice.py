@@ -33,7 +33,7 @@ _GATHER_S = 3
 """How long a STUN or TURN server may take; the offer is not answered before."""
 _RESOLVE_S = 2.0
 _BUFFER_BYTES = 1 << 20
-"""What the kernel is asked to keep of a socket while the event loop is busy; stock asks for a quarter of it."""
+"""What the kernel is asked to keep of a socket while the event loop is busy; stock asks for a quarter."""
 _NOWHERE = {4: ("0.0.0.0", 9), 6: ("::", 9)}
 _config: ContextVar[MediaConfig] = ContextVar("media")
 

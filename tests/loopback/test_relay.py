@@ -13,10 +13,9 @@ import pytest
 from aiortc import RTCRtpCodecCapability
 from aiortc.codecs import get_capabilities
 
-from guardian.core.config import MediaConfig
 from guardian.core.frames import Planes
 from guardian.core.violations import Role
-from guardian.demo.peers import CallClient, CameraTrack, Peer
+from guardian.demo.peers import CallClient, CameraTrack, adaptive_peer
 from guardian.demo.scene import ScenePicture
 from guardian.rtc.convert import planes_of
 from tests.loopback.harness import ToneTrack, serving, status_until, until, watch
@@ -74,7 +73,7 @@ def preferred(codec) -> list[RTCRtpCodecCapability]:
 
 
 def merchant_peer(codec=None, size=SIZE):
-    peer = Peer(MediaConfig())
+    peer = adaptive_peer()
     peer.addTrack(ToneTrack())
     peer.addTrack(CameraTrack(pictures(size), 30))
     if codec:
@@ -83,7 +82,7 @@ def merchant_peer(codec=None, size=SIZE):
 
 
 def shopper_peer(codec=None):
-    peer = Peer(MediaConfig())
+    peer = adaptive_peer()
     peer.addTrack(ToneTrack())
     transceiver = peer.addTransceiver("video", direction="recvonly")
     if codec:
