@@ -108,6 +108,10 @@ class VoiceTrack(MediaStreamTrack):
         self._source = source
         self.clock = VoiceClock(time.monotonic())
 
+    def counts(self) -> dict[str, int]:
+        """Pieces that were not sent on."""
+        return {"skipped": self.clock.skipped}
+
     async def recv(self) -> av.Packet[Any]:
         while self.readyState == "live":
             try:
