@@ -17,7 +17,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -94,12 +93,17 @@ def leg_maker(config: WorkConfig) -> LegMaker:
     from guardian.rtc.tracks import RelayVideoTrack, SafeVideoTrack
     from guardian.rtc.voice import VoiceTrack
 
+    # What may leave a leg encoded is settled here, where it is made, and nowhere else.
+    passed = {Role.SHOPPER: ("audio",), Role.MERCHANT: ("audio", "video")}
+
     def open_leg(role: Role, sources: Sources) -> Peer:
         voice = VoiceTrack(sources.voices[role.other])
         if role is Role.MERCHANT:
-            return Peer(config.media, Outgoing(voice, SafeVideoTrack(sources.safe, sources.sent)))
+            outgoing = Outgoing(voice, SafeVideoTrack(sources.safe, sources.sent))
+            return Peer(config.media, outgoing, passed[role])
         assert isinstance(sources.relay, VideoRelay)
-        return Peer(config.media, Outgoing(voice, RelayVideoTrack(sources.relay), sources.limit))
+        outgoing = Outgoing(voice, RelayVideoTrack(sources.relay), sources.limit)
+        return Peer(config.media, outgoing, passed[role])
 
     async def meet(
         role: Role,
@@ -110,7 +114,7 @@ def leg_maker(config: WorkConfig) -> LegMaker:
     ) -> None:
         meeting = Meeting(
             sending=lambda: open_leg(role, sources),
-            receiving=lambda: Peer(config.media, Outgoing()),
+            receiving=lambda: Peer(config.media, Outgoing(), passed[role]),
             expect=expect,
             origins=config.media.sfu_origins,
             connect_s=config.media.connect_s,
@@ -216,9 +220,6 @@ class CallProcess:
 
 
 async def _serve(link_fd: int, senses: Callable[[], Senses]) -> None:
-    loop = asyncio.get_running_loop()
-    # Encoders of both legs, and nothing else, run in the default executor.
-    loop.set_default_executor(ThreadPoolExecutor(max_workers=4, thread_name_prefix="encode"))
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=link_fd), limit=MAX_LINE)
     await CallProcess(Link(reader, writer), senses).run()
 
@@ -252,7 +253,7 @@ def main(senses: Callable[[], Senses] = real_senses) -> None:
     except BaseException:
         logger.exception("the call process ends")
     sys.stderr.flush()
-    # Decoder threads of aiortc are not daemons and a stuck model cannot be stopped.
+    # A stuck model or encoder cannot be stopped, and Python would wait for its thread.
     os._exit(code)
 
 

@@ -82,14 +82,7 @@ class CallSession:
 
         OfferRefused, CallFailed.
         """
-        leg = self.seats.open(role)
-        try:
-            answer = await leg.answer(sdp)
-        except BaseException:
-            await leg.close()
-            raise
-        self.seats.expect(role, leg)
-        return Answer(leg.session_id, answer)
+        return await self.seats.answer(role, sdp)
 
     async def connect(self, role: Role, place: Place) -> None:
         """Meets a participant at an SFU from now on. SfuRefused, CallFailed."""
@@ -140,13 +133,13 @@ class CallSession:
         except* Ended as group:
             reason = str(group.exceptions[0])
         finally:
-            self._close()
+            await self._close()
             self._tell(CallEventType.CALL_COVERAGE, self._coverage())
             self._tell(CallEventType.CALL_LEFT, {"role": None, "reason": reason})
         return reason
 
-    def _close(self) -> None:
-        self.seats.close()
+    async def _close(self) -> None:
+        await self.seats.close()
         self.picture.close()
         for voice in self.voices.values():
             voice.close()

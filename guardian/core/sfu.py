@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,22 @@ def urls_of(place: Place) -> tuple[str, ...]:
     if isinstance(place, JanusRoom):
         return (place.url,)
     return tuple(end.url for end in (place.whep, place.whip) if end is not None)
+
+
+def overlap(one: Place, other: Place) -> bool:
+    """Whether two participants would be met at the same stream or in the same room."""
+    return not _grounds(one).isdisjoint(_grounds(other))
+
+
+def _grounds(place: Place) -> set[tuple[str, ...]]:
+    if isinstance(place, JanusRoom):
+        return {(*_ground(place.url), str(place.room))}
+    return {_ground(url) for url in urls_of(place)}
+
+
+def _ground(url: str) -> tuple[str, ...]:
+    parts = urlsplit(url)
+    return origin_of(url), unquote(parts.path).rstrip("/"), parts.query
 
 
 def origin_of(url: str) -> str:

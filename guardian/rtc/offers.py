@@ -71,12 +71,7 @@ class _Section:
 
 def reduce_offer(sdp: str) -> str:
     """The offer with one layer per track, extra tracks inactive. OfferRefused in a plain sentence."""
-    if len(sdp) > MAX_SDP_BYTES:
-        raise OfferRefused("The offer is larger than 64 KiB; send a plain audio and video offer.")
-    lines = [line for line in sdp.replace("\r\n", "\n").split("\n") if line]
-    if not lines or not lines[0].startswith("v=0"):
-        raise OfferRefused("The body is not a session description; it has to begin with v=0.")
-    _bound(lines)
+    lines = lines_of(sdp)
     first = next((i for i, line in enumerate(lines) if line.startswith("m=")), len(lines))
     session = _attributes(lines[:first])
     sections = list(_sections(lines[first:]))
@@ -101,6 +96,17 @@ def reduce_offer(sdp: str) -> str:
         used.add(section.kind)
         written += [f"a=mid:{section.mid}", *_transport(sources), *_reached(section)]
     return "\r\n".join(written) + "\r\n"
+
+
+def lines_of(sdp: str) -> Sequence[str]:
+    """The lines of a description of bounded size. OfferRefused."""
+    if len(sdp) > MAX_SDP_BYTES:
+        raise OfferRefused("The offer is larger than 64 KiB; send a plain audio and video offer.")
+    lines = [line for line in sdp.replace("\r\n", "\n").split("\n") if line]
+    if not lines or not lines[0].startswith("v=0"):
+        raise OfferRefused("The body is not a session description; it has to begin with v=0.")
+    _bound(lines)
+    return lines
 
 
 def _bound(lines: Sequence[str]) -> None:

@@ -9,8 +9,8 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass
 
 import av
 from aiortc import (
@@ -29,8 +29,7 @@ from guardian.core.errors import CallFailed, OfferRefused, Unavailable
 from guardian.core.frames import RawFrame
 from guardian.rtc import compat, ice
 from guardian.rtc.convert import planes_of
-from guardian.rtc.offers import read_fragment, reduce_offer
-from guardian.rtc.tracks import next_frame
+from guardian.rtc.offers import lines_of, read_fragment, reduce_offer
 
 logger = logging.getLogger(__name__)
 
@@ -71,9 +70,12 @@ def _refuse(channel: RTCDataChannel) -> None:
 
 
 class Peer:
-    """Answers one offer and lives until it is closed or the other side goes away."""
+    """Answers one offer and lives until it is closed or the other side goes away.
 
-    def __init__(self, config: MediaConfig, outgoing: Outgoing) -> None:
+    passes: kinds that may leave it encoded. The shopper's video never may, whoever asks for it.
+    """
+
+    def __init__(self, config: MediaConfig, outgoing: Outgoing, passes: Collection[str] = ("audio",)) -> None:
         compat.apply()
         ice.apply()
         self.session_id = secrets.token_urlsafe(12)
@@ -81,7 +83,7 @@ class Peer:
         self.connected = asyncio.Event()
         self._config = config
         self._outgoing = outgoing
-        self._sound_wait_s = config.sound_wait_s
+        self._passes = frozenset(passes)
         self._incoming: dict[str, MediaStreamTrack] = {}
         self._candidates = 0
         self._pc = RTCPeerConnection(ice.configuration(config))
@@ -157,6 +159,7 @@ class Peer:
     async def accept(self, sdp: str) -> None:
         """Takes the answer to our offer. OfferRefused when it cannot be used."""
         try:
+            lines_of(sdp)
             async with asyncio.timeout(_ANSWER_S):
                 with ice.sockets(self._config):
                     await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
@@ -202,30 +205,33 @@ class Peer:
 
     async def next_picture(self, timeout_s: float) -> RawFrame:
         """The next picture with its arrival. TimeoutError; LegEnded."""
-        frame = await self._next("video", timeout_s)
+        track = self._incoming.get("video")
+        if track is None or self.closed.is_set():
+            raise LegEnded
+        try:
+            async with asyncio.timeout(timeout_s):
+                frame = await track.recv()
+        except MediaStreamError as error:
+            raise LegEnded from error
         assert isinstance(frame, av.VideoFrame)
         stamp = compat.stamp_of(frame)
         if stamp is None:
             stamp = compat.Stamp(time.monotonic(), whole=False)
         return RawFrame(planes_of(frame), frame.time or 0.0, stamp.arrived, stamp.whole)
 
-    async def _next(self, kind: str, timeout_s: float) -> av.VideoFrame | av.AudioFrame:
-        track = self._incoming.get(kind)
-        if track is None or self.closed.is_set():
-            raise LegEnded
-        try:
-            return await next_frame(track, timeout_s)
-        except MediaStreamError as error:
-            raise LegEnded from error
-
     def pass_on(self, kind: str, sink: Callable[[compat.EncodedFrame], None]) -> None:
-        """Has encoded frames of a kind given to `sink` as they arrive. They are not decoded any more then."""
+        """Has encoded frames of a kind given to `sink` as they arrive. They are not decoded any more then.
+
+        ValueError for a kind that was not named when the peer was made.
+        """
+        if kind not in self._passes:
+            raise ValueError(f"{kind} of this leg is not to be passed on")
         receiver = self._receiver(kind)
         if receiver is not None:
             receiver.pass_on(lambda frame: None if self.closed.is_set() else sink(frame))
             receiver.decodes = False
             if receiver.sound is not None:
-                receiver.sound.wait_s = self._sound_wait_s
+                receiver.sound.wait_s = self._config.sound_wait_s
 
     def request_key_frame(self) -> None:
         """Asks the other side for a key frame of its video."""
@@ -240,18 +246,19 @@ class Peer:
             receiver.ceiling = bits_per_s
 
     def network(self) -> dict[str, int]:
-        """Counts of what the network did to the video, in and out, and of packets of sound lost and late."""
+        """Counts of what the network did to video and, as `sound_…`, to sound, in and out."""
         video, audio = self._receiver("video"), self._receiver("audio")
         counts = {} if video is None else video.counts()
         if audio is not None and audio.sound is not None:
-            counts |= {"sound_lost": audio.sound.counts.lost, "sound_late": audio.sound.counts.late}
+            counts |= {f"sound_{name}": count for name, count in asdict(audio.sound.counts).items()}
         for sender in self._pc.getSenders():
-            if sender.kind == "video" and isinstance(sender, compat.Sender):
-                counts |= sender.counts()
+            if isinstance(sender, compat.Sender):
+                sent = sender.counts()
+                counts |= sent if sender.kind == "video" else {"sound_skipped": sent.get("skipped", 0)}
         return counts
 
     async def close(self) -> None:
-        """Hangs up; never takes longer than its deadline."""
+        """Hangs up; never takes longer than its deadline, and never raises."""
         self.closed.set()
         for track in (self._outgoing.audio, self._outgoing.video):
             if track is not None:
@@ -261,3 +268,5 @@ class Peer:
                 await self._pc.close()
         except TimeoutError:
             logger.warning("a peer connection did not close in time")
+        except Exception as error:  # noqa: BLE001 - whatever the library raises: it is over
+            logger.warning("a peer connection did not close well", extra={"error": type(error).__name__})
