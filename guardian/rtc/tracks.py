@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -121,8 +120,8 @@ class RelayVideoTrack(MediaStreamTrack):
         self._relay.ask()
 
     def counts(self) -> dict[str, int]:
-        """Pictures encoded anew."""
-        return {"transcoded": self.transcoded}
+        """Pictures encoded anew, and those that were not sent on."""
+        return {"transcoded": self.transcoded, "skipped": self._relay.skipped}
 
     async def recv(self) -> av.Packet[Any] | av.VideoFrame:
         while self.readyState == "live":
@@ -173,12 +172,3 @@ def _packet(frame: EncodedFrame, pts: int) -> av.Packet[Any]:
     packet.pts = pts
     packet.time_base = Fraction(1, frame.clock_rate)
     return packet
-
-
-async def next_frame(track: MediaStreamTrack, timeout_s: float) -> av.VideoFrame | av.AudioFrame:
-    """The next decoded frame of an incoming track. TimeoutError; MediaStreamError at its end."""
-    async with asyncio.timeout(timeout_s):
-        frame = await track.recv()
-    if not isinstance(frame, av.VideoFrame | av.AudioFrame):
-        raise MediaStreamError
-    return frame

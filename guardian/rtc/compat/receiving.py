@@ -113,14 +113,12 @@ class Receiver(RTCRtpReceiver):
         self._limit.ceiling = ceiling
         self._stirred.set()
 
-    @property
-    def rtt(self) -> float | None:
-        """Round-trip time in seconds, learned from packets that were sent again; None while unknown."""
-        return self._intake.rtt
-
     def counts(self) -> dict[str, int]:
-        """What was done about the network since the beginning, and what was not read or shown in time."""
-        counts = self._intake.counts
+        """What was done about the network since the beginning, and what was not read or shown in time.
+
+        rtt_ms: round-trip time, learned from packets that were sent again; not there before the first.
+        """
+        counts, rtt = self._intake.counts, self._intake.rtt
         track = self._track
         return {
             "nack": counts.nack,
@@ -132,6 +130,7 @@ class Receiver(RTCRtpReceiver):
             "dropped_behind": self._queue.dropped,
             "dropped_unread": track.unread if isinstance(track, FreshTrack) else 0,
             "malformed": counts.malformed + self._malformed + getattr(self.transport, "malformed", 0),
+            **({} if rtt is None else {"rtt_ms": round(rtt * 1000)}),
         }
 
     def request_key_frame(self) -> None:

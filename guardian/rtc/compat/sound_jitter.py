@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 
 from aiortc.rtp import RtpPacket
 
+from guardian.core.config import MediaConfig
 from guardian.rtc.compat.frames import SoundFrame
 from guardian.rtc.compat.serial import signed
 from guardian.rtc.compat.sound_timeline import Timeline
 
-WAIT_S = 0.07
-"""How long packets beyond a gap are held for what is missing."""
+WAIT_S = MediaConfig().sound_wait_s
+"""How long packets beyond a gap are held for what is missing, unless a leg is told otherwise."""
 
 _MISORDER = 100
 _DROPOUT = 3000
