@@ -107,6 +107,7 @@ class RelayVideoTrack(MediaStreamTrack):
         self._transcoder = Transcoder()
         self._clock = _SourceClock(VIDEO_CLOCK)
         self._source = relay.source
+        self._skipped_before = relay.skipped
         self._codec = ""
         self._passed_over = 0
 
@@ -121,7 +122,7 @@ class RelayVideoTrack(MediaStreamTrack):
 
     def counts(self) -> dict[str, int]:
         """Pictures encoded anew, and those that were not sent on."""
-        return {"transcoded": self.transcoded, "skipped": self._relay.skipped}
+        return {"transcoded": self.transcoded, "skipped": self._relay.skipped - self._skipped_before}
 
     async def recv(self) -> av.Packet[Any] | av.VideoFrame:
         while self.readyState == "live":
