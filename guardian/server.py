@@ -25,7 +25,8 @@ from guardian.desk import Desk
 from guardian.events.envelope import Envelope, Issuer
 from guardian.events.pump import Pump
 from guardian.events.sinks import FileSink, WebhookSink, WebhookTarget
-from guardian.settings import Settings, WebhookSettings
+from guardian.setting_tables import WebhookSettings
+from guardian.settings import Settings
 from guardian.store.lock import DataLock
 from guardian.store.outbox import Outbox
 from guardian.telemetry import log
