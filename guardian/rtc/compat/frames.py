@@ -52,15 +52,8 @@ class StampedFrame(JitterFrame):
 
     def encoded(self, codec: str, clock_rate: int) -> EncodedFrame:
         """The same, to be passed on."""
-        return EncodedFrame(
-            codec,
-            self.data,
-            self.timestamp,
-            clock_rate,
-            key=is_key_frame(codec, self.data),
-            after_loss=self.after_loss,
-            arrived=self.arrived,
-        )
+        key = is_key_frame(codec, self.data)
+        return EncodedFrame(codec, self.data, self.timestamp, clock_rate, key, self.after_loss, self.arrived)
 
 
 class SoundFrame(JitterFrame):
