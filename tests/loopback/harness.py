@@ -19,7 +19,8 @@ from pathlib import Path
 
 import av
 import numpy as np
-from aiortc import MediaStreamTrack
+from aiortc import MediaStreamTrack, RTCRtpCodecCapability
+from aiortc.codecs import get_capabilities
 from aiortc.mediastreams import MediaStreamError
 
 from guardian.core.canary import BLOCK, Canary
@@ -251,3 +252,9 @@ async def calling(server: Server, with_shopper: bool = True, **fields):
         finally:
             await merchant.close()
             await shopper.close()
+
+
+def preferred(codec) -> list[RTCRtpCodecCapability]:
+    """What to offer for video, so that it is sent in one codec (`VP8`, `H264`)."""
+    wanted = (f"video/{codec}", "video/rtx")
+    return [c for c in get_capabilities("video").codecs if c.mimeType in wanted]

@@ -12,8 +12,7 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
-from aiortc import RTCRtpCodecCapability, RTCSessionDescription
-from aiortc.codecs import get_capabilities
+from aiortc import RTCSessionDescription
 
 from guardian.bench.impairment import Conditions, Direction
 from guardian.bench.proxy import Proxy
@@ -23,7 +22,7 @@ from guardian.demo.peers import CallClient, CameraTrack, incoming, new_peer
 from guardian.demo.scene import ScenePicture
 from guardian.rtc import compat
 from guardian.rtc.offers import reduce_offer
-from tests.loopback.harness import ToneTrack, View, canary_pictures, serving, status_until, watch
+from tests.loopback.harness import ToneTrack, View, canary_pictures, preferred, serving, status_until, watch
 
 pytestmark = pytest.mark.real
 logger = logging.getLogger(__name__)
@@ -90,11 +89,6 @@ async def sending(proxy, fps, codec):
     finally:
         await sender.close()
         await receiver.close()
-
-
-def preferred(codec) -> list[RTCRtpCodecCapability]:
-    wanted = (f"video/{codec}", "video/rtx")
-    return [c for c in get_capabilities("video").codecs if c.mimeType in wanted]
 
 
 async def take(track, seconds):

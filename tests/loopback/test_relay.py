@@ -10,15 +10,13 @@ from functools import partial
 
 import numpy as np
 import pytest
-from aiortc import RTCRtpCodecCapability
-from aiortc.codecs import get_capabilities
 
 from guardian.core.frames import Planes
 from guardian.core.violations import Role
 from guardian.demo.peers import CallClient, CameraTrack, adaptive_peer
 from guardian.demo.scene import ScenePicture
 from guardian.rtc.convert import planes_of
-from tests.loopback.harness import ToneTrack, serving, status_until, until, watch
+from tests.loopback.harness import ToneTrack, preferred, serving, status_until, until, watch
 
 pytestmark = pytest.mark.real
 
@@ -65,11 +63,6 @@ class Window:
     async def more(self, limit_s, what, frames=5):
         before = len(self.seen)
         await until(lambda: len(self.seen) >= before + frames, limit_s, what)
-
-
-def preferred(codec) -> list[RTCRtpCodecCapability]:
-    wanted = (f"video/{codec}", "video/rtx")
-    return [c for c in get_capabilities("video").codecs if c.mimeType in wanted]
 
 
 def merchant_peer(codec=None, size=SIZE):
