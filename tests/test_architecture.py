@@ -16,6 +16,8 @@ FILE_WRITER = "guardian.vision.film"
 OUTSIDE_CALLS = ("guardian.demo", "guardian.bench", "guardian.commands")
 PICTURE_BUILDERS = {"guardian.rtc.convert", FILE_WRITER}
 CALL_ROOTS = {"guardian.callproc", "guardian.eyes", "guardian.ears", "guardian.server"}
+VIDEO_RELAYING = "guardian.call.seats"
+PEER_MAKER = "guardian.callproc"
 BARE_TASKS = {"create_task", "ensure_future", "gather"}
 
 Rule = Callable[[str, ast.Module], Iterator[str]]
@@ -176,6 +178,23 @@ def task_groups(tree: ast.Module) -> Iterator[str]:
             yield from (ast.unparse(target) for target in node.targets)
 
 
+def only_a_merchants_video_is_relayed(module: str, tree: ast.Module) -> Iterator[str]:
+    """Video leaves a leg encoded, past protection, in one place; which legs can is said where they are made.
+
+    What kind is passed on is written out, so that it can be read here.
+    """
+    if not in_a_call(module):
+        return
+    for call in calls(tree):
+        if called_name(call) == "pass_on" and len(call.args) == 2:
+            kind = ast.unparse(call.args[0])
+            if kind != "'audio'" and (kind, module) != ("'video'", VIDEO_RELAYING):
+                yield f"{module}:{call.lineno} has {kind} passed on"
+        if called_name(call) == "Peer" and module != PEER_MAKER:
+            yield f"{module}:{call.lineno} makes a Peer"
+    yield from (f"{module}:{line} takes Peer under another name" for line in renamed(tree, "Peer"))
+
+
 def nothing_is_printed(module: str, tree: ast.Module) -> Iterator[str]:
     """Output goes through typer and rich, notes through the log."""
     for call in calls(tree):
@@ -189,6 +208,7 @@ RULES: list[Rule] = [
     pictures_leave_through_one_door,
     no_call_writes_files,
     tasks_have_parents,
+    only_a_merchants_video_is_relayed,
     nothing_is_printed,
 ]
 
@@ -223,6 +243,10 @@ OFFENCES = [
     (tasks_have_parents, "guardian.call.session", "loop.create_task(run())"),
     (tasks_have_parents, "guardian.call.session", "asyncio.get_running_loop().create_task(run())"),
     (tasks_have_parents, "guardian.call.session", "asyncio.ensure_future(run())"),
+    (only_a_merchants_video_is_relayed, "guardian.callproc", "leg.pass_on('video', relay.put)"),
+    (only_a_merchants_video_is_relayed, "guardian.call.session", "leg.pass_on(kind, relay.put)"),
+    (only_a_merchants_video_is_relayed, "guardian.rtc.sfu.whip", "Peer(config, Outgoing(), ('video',))"),
+    (only_a_merchants_video_is_relayed, "guardian.rtc.sfu.whip", "Leg = Peer"),
     (nothing_is_printed, "guardian.commands.listen", "print('heard')"),
 ]
 
@@ -255,6 +279,18 @@ def test_an_offence_is_noticed(rule: Rule, module: str, source: str):
 @pytest.mark.parametrize(("rule", "module", "source"), LAWFUL)
 def test_what_is_lawful_is_let_be(rule: Rule, module: str, source: str):
     assert not list(rule(module, ast.parse(source)))
+
+
+def test_video_is_passed_on_once_and_for_legs_in_the_merchants_seat():
+    tree = ast.parse(modules()[VIDEO_RELAYING].read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    relaying = [one for one in functions if "'video', self._relay.put" in ast.unparse(one)]
+    assert [one.name for one in relaying] == ["_relay_merchant"]
+    assert ast.unparse(tree).count("_relay.put") == 1
+    choices = [node for node in ast.walk(tree) if isinstance(node, ast.If)]
+    leading = [one for one in choices if "_relay_merchant" in ast.unparse(one.body[0])]
+    assert [ast.unparse(one.test) for one in leading] == ["role is Role.MERCHANT"]
+    assert ast.unparse(tree).count("self._relay_merchant(") == 1
 
 
 def test_no_module_is_too_long_to_read():

@@ -7,6 +7,7 @@ comes by long poll. (Janus documentation: "RESTful interface", "VideoRoom".)
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -16,13 +17,14 @@ import httpx
 
 from guardian.core.errors import CallError, SfuRefused
 from guardian.core.sfu import JanusRoom
+from guardian.rtc.sfu.meeting import HTTP_S, LEAVE_S, Reply, fetch
 
 POLL_S = 40.0
 """Janus holds a long poll for 30 s."""
-_REPLY_S = 10.0
-_LEAVE_S = 2.0
 _KEEP_ALIVE_S = 10.0
 _WAITING = 200
+_PAUSE_S = 0.02
+"""Between polls, should they be answered at once and for ever."""
 
 Message = dict[str, Any]
 
@@ -41,16 +43,14 @@ class Handle:
         if jsep is not None:
             request["jsep"] = dict(jsep)
         event = await self._session.ask(request, self.number)
-        data = event.get("plugindata", {}).get("data", {})
+        data = inside(event, "plugindata", "data")
         if "error" in data:
             raise SfuRefused(f"Janus refused to {body.get('request')}: {_short(data['error'])}")
         return event
 
     async def leave(self) -> None:
         """Gives the handle back; a server that is gone is no matter."""
-        with suppress(SfuRefused, TimeoutError):
-            async with asyncio.timeout(_LEAVE_S):
-                await self._session.post({"janus": "detach"}, self.number)
+        await self._session.leave(self)
 
 
 class Session:
@@ -66,23 +66,29 @@ class Session:
     async def open(self) -> None:
         """Makes the session. SfuRefused."""
         created = await self.post({"janus": "create"})
-        self._url = f"{self._url}/{created['data']['id']}"
+        self._url = f"{self._url}/{_number(created)}"
 
     async def attach(self) -> Handle:
         """A new handle of the VideoRoom plugin. SfuRefused."""
         made = await self.post({"janus": "attach", "plugin": "janus.plugin.videoroom"})
-        handle = Handle(self, made["data"]["id"])
+        handle = Handle(self, _number(made))
         self._handles[handle.number] = handle
         return handle
 
+    async def leave(self, handle: Handle) -> None:
+        """Gives a handle back."""
+        self._handles.pop(handle.number, None)
+        with suppress(SfuRefused):
+            await self._exchange({"janus": "detach"}, handle.number, LEAVE_S)
+
     async def post(self, request: Mapping[str, Any], handle: int | None = None) -> Message:
         """The immediate reply to a request. SfuRefused."""
+        return await self._exchange(request, handle, HTTP_S)
+
+    async def _exchange(self, request: Mapping[str, Any], handle: int | None, timeout_s: float) -> Message:
         body = {"transaction": secrets.token_urlsafe(9), **request, **self._credentials()}
         url = self._url if handle is None else f"{self._url}/{handle}"
-        try:
-            return _said((await self._http.post(url, json=body, timeout=_REPLY_S)).json())
-        except (httpx.HTTPError, ValueError, KeyError) as error:
-            raise SfuRefused("The Janus server cannot be reached or does not answer as one.") from error
+        return _said(_read(await fetch(self._http, timeout_s, "POST", url, json=body)))
 
     async def ask(self, request: Mapping[str, Any], handle: int) -> Message:
         """The event a plugin answers a request with. SfuRefused."""
@@ -93,7 +99,7 @@ class Session:
             reply = await self.post({**request, "transaction": transaction}, handle)
             if reply.get("janus") == "success":
                 return reply
-            async with asyncio.timeout(_REPLY_S):
+            async with asyncio.timeout(HTTP_S):
                 return await future
         except TimeoutError as error:
             raise SfuRefused("The Janus server did not answer in time.") from error
@@ -104,12 +110,10 @@ class Session:
         """Takes what Janus says until the session is over. SfuRefused."""
         while True:
             query = {"maxev": "10", **self._credentials()}
-            try:
-                answer = (await self._http.get(self._url, params=query, timeout=POLL_S)).json()
-            except (httpx.HTTPError, ValueError) as error:
-                raise SfuRefused("The Janus server is gone.") from error
+            answer = _read(await fetch(self._http, POLL_S, "GET", self._url, params=query))
             for message in answer if isinstance(answer, list) else [answer]:
                 self._take(_said(message))
+            await asyncio.sleep(_PAUSE_S)
 
     async def stay(self) -> None:
         """Keeps the session from timing out where Janus allows less silence than a poll takes. SfuRefused."""
@@ -125,7 +129,8 @@ class Session:
             if not future.done():
                 future.set_result(message)
             return
-        handle = self._handles.get(message.get("sender", 0))
+        sender = message.get("sender")
+        handle = self._handles.get(sender) if isinstance(sender, int) else None
         if handle is None or message.get("janus") not in ("event", "hangup", "detached"):
             return
         if handle.events.full():
@@ -138,9 +143,8 @@ class Session:
 
     async def close(self) -> None:
         """Ends the session and all its handles."""
-        with suppress(SfuRefused, TimeoutError):
-            async with asyncio.timeout(_LEAVE_S):
-                await self.post({"janus": "destroy"})
+        with suppress(SfuRefused):
+            await self._exchange({"janus": "destroy"}, None, LEAVE_S)
 
 
 @asynccontextmanager
@@ -166,12 +170,35 @@ def _first(group: BaseExceptionGroup[CallError]) -> CallError:
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
+def inside(message: Any, *names: str) -> Message:
+    """The object some levels inside a message; an empty one where there is none."""
+    for name in names:
+        message = message.get(name) if isinstance(message, dict) else None
+    return message if isinstance(message, dict) else {}
+
+
+def _read(reply: Reply) -> Any:
+    """The JSON of a reply. SfuRefused."""
+    try:
+        return json.loads(reply.body)
+    except (ValueError, RecursionError):
+        raise SfuRefused("The Janus server does not answer as one.") from None
+
+
+def _number(message: Message) -> int:
+    """What Janus calls a new session or handle. SfuRefused."""
+    number = inside(message, "data").get("id")
+    if not isinstance(number, int):
+        raise SfuRefused("The Janus server does not answer as one.")
+    return number
+
+
 def _said(message: Any) -> Message:
     """A message that is not an error. SfuRefused."""
     if not isinstance(message, dict):
-        raise ValueError("not an object")
+        raise SfuRefused("The Janus server does not answer as one.")
     if message.get("janus") == "error":
-        raise SfuRefused(f"Janus refused: {_short(message.get('error', {}).get('reason'))}")
+        raise SfuRefused(f"Janus refused: {_short(inside(message, 'error').get('reason'))}")
     return message
 
 

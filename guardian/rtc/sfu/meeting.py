@@ -1,4 +1,7 @@
-"""What every way of meeting a participant at an SFU has in common: peers, patience, refusals."""
+"""What every way of meeting a participant at an SFU has in common: peers, requests, patience, refusals.
+
+What a server answers is not trusted: it is bounded in time and size, and nothing that it says ends the call.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,20 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
-from guardian.core.errors import CallError, SfuRefused
+from guardian.core.errors import SfuRefused
 from guardian.core.sfu import origin_of
 from guardian.rtc.peer import Peer
 
 logger = logging.getLogger(__name__)
 
 HTTP_S = 10.0
+LEAVE_S = 1.0
+"""For the last words to a server; several may follow each other when a call ends."""
+_MAX_ANSWER = 256 * 1024
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 15.0
 _STEADY_S = 30.0
@@ -47,8 +54,52 @@ async def browser(origins: tuple[str, ...]) -> AsyncIterator[httpx.AsyncClient]:
         if origin_of(str(request.url)) not in allowed:
             raise SfuRefused("The SFU sent Guardian to a server that media.sfu_origins does not name.")
 
-    async with httpx.AsyncClient(timeout=HTTP_S, trust_env=False, event_hooks={"request": [check]}) as client:
+    async with httpx.AsyncClient(
+        timeout=HTTP_S,
+        trust_env=False,
+        headers={"Accept-Encoding": "identity"},
+        event_hooks={"request": [check]},
+    ) as client:
         yield client
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a server answered; the body is not decoded."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+
+async def fetch(http: httpx.AsyncClient, timeout_s: float, method: str, url: str, **what: Any) -> Reply:
+    """The answer to a request, all of it within `timeout_s`. SfuRefused, also when it is too large.
+
+    what: as `httpx.AsyncClient.build_request` takes it.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            request = http.build_request(method, url, timeout=timeout_s, **what)
+            answer = await http.send(request, stream=True)
+            try:
+                return Reply(answer.status_code, answer.headers, await _body(answer))
+            finally:
+                http.cookies.clear()
+                await answer.aclose()
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
+        logger.debug("a server of an SFU failed", extra={"error": type(error).__name__})
+        # The cause may quote the address or a header, and with it a secret.
+        raise SfuRefused("The SFU cannot be reached.") from None
+
+
+async def _body(answer: httpx.Response) -> bytes:
+    """As it came over the wire, so that nothing small unpacks into something large."""
+    body = bytearray()
+    async for part in answer.aiter_raw():
+        body += part
+        if len(body) > _MAX_ANSWER:
+            raise SfuRefused("The SFU answers more than can be taken.")
+    return bytes(body)
 
 
 async def connected(peer: Peer, timeout_s: float) -> None:
@@ -71,14 +122,14 @@ async def connected(peer: Peer, timeout_s: float) -> None:
 
 
 async def again_and_again(work: Callable[[], Awaitable[None]], what: str) -> None:
-    """Does `work` for ever: once more whenever it ends, waiting longer each time it fails at once."""
+    """Does `work` for ever: once more whenever it ends or fails, waiting longer each time it does so soon."""
     loop = asyncio.get_running_loop()
     wait_s = _FIRST_WAIT_S
     while True:
         began = loop.time()
         try:
             await work()
-        except (CallError, httpx.HTTPError, TimeoutError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever somebody else's server brings about
             logger.info("the SFU is tried again", extra={"what": what, "error": type(error).__name__})
         if loop.time() - began > _STEADY_S:
             wait_s = _FIRST_WAIT_S

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from guardian.core.errors import SfuRefused
@@ -35,7 +36,7 @@ async def meet(place: JanusRoom, meeting: Meeting, ready: Callable[[], None]) ->
 
         try:
             await visit()
-        except SfuRefused:
+        except Exception:
             if not entered.is_set():
                 raise
         await again_and_again(visit, "janus")
@@ -49,8 +50,8 @@ class _Visit:
         self._meeting = meeting
         self._session = session
         self._private_id: Any = None
-        self._feed: Any = None
-        self._receiving: Peer | None = None
+        self._feed: int | str | None = None
+        self._taking: asyncio.Task[None] | None = None
 
     def _request(self, name: str, **fields: Any) -> dict[str, Any]:
         pin = {} if self._place.pin is None else {"pin": self._place.pin}
@@ -59,7 +60,8 @@ class _Visit:
     async def run(self, inside: Callable[[], None]) -> None:
         """Enters, publishes, and takes the participant's feed whenever it is there."""
         handle = await self._session.attach()
-        joined = _data(await handle.ask(self._request("join", ptype="publisher", display=DISPLAY)))
+        event = await handle.ask(self._request("join", ptype="publisher", display=DISPLAY))
+        joined = janus.inside(event, "plugindata", "data")
         self._private_id = joined.get("private_id")
         sending = self._meeting.sending()
         try:
@@ -67,7 +69,7 @@ class _Visit:
             inside()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_until_closed(sending))
-                self._see(tasks, joined.get("publishers", ()))
+                self._see(tasks, joined.get("publishers"))
                 while True:
                     self._hear(tasks, await handle.events.get())
         finally:
@@ -80,28 +82,29 @@ class _Visit:
         await sending.accept(_sdp(event))
         await connected(sending, self._meeting.connect_s)
 
-    def _hear(self, tasks: asyncio.TaskGroup, message: Mapping[str, Any]) -> None:
-        if message.get("janus") in ("hangup", "detached"):
-            raise SfuRefused("Janus has hung up.")
-        data = message.get("plugindata", {}).get("data", {})
-        self._see(tasks, data.get("publishers", ()))
+    def _hear(self, tasks: asyncio.TaskGroup, message: janus.Message) -> None:
+        _go_on(message)
+        data = janus.inside(message, "plugindata", "data")
         if self._feed is not None and self._feed in (data.get("unpublished"), data.get("leaving")):
             self._feed = None
-            if self._receiving is not None:
-                self._receiving.closed.set()
+            if self._taking is not None:
+                self._taking.cancel()
+        self._see(tasks, data.get("publishers"))
 
-    def _see(self, tasks: asyncio.TaskGroup, publishers: Sequence[Mapping[str, Any]]) -> None:
-        """Takes the participant's feed if it is among the publishers."""
-        for publisher in publishers:
-            wanted = self._place.feed in (None, publisher.get("id"), publisher.get("display"))
-            if self._feed is None and wanted and publisher.get("display") != DISPLAY:
-                self._feed = publisher.get("id")
-                tasks.create_task(self._take(self._feed))
+    def _see(self, tasks: asyncio.TaskGroup, publishers: Any) -> None:
+        """Takes the participant's feed if it is among the publishers, for as long as it is there."""
+        for publisher in publishers if isinstance(publishers, list) else ():
+            number, display = (janus.inside(publisher).get(name) for name in ("id", "display"))
+            wanted = self._place.feed in (None, number, display)
+            if self._feed is None and wanted and display != DISPLAY and isinstance(number, int | str):
+                self._feed = number
+                take = again_and_again(partial(self._take, number), "janus feed")
+                self._taking = tasks.create_task(take)
 
-    async def _take(self, feed: Any) -> None:
-        """Subscribes to a feed until it ends."""
+    async def _take(self, feed: int | str) -> None:
+        """Subscribes to a feed until the connection ends. SfuRefused and others."""
         handle = await self._session.attach()
-        receiving = self._receiving = self._meeting.receiving()
+        receiving = self._meeting.receiving()
         try:
             streams = [{"feed": feed}]
             body = self._request("join", ptype="subscriber", private_id=self._private_id, streams=streams)
@@ -109,12 +112,19 @@ class _Visit:
             answer = await receiving.answer(_sdp(offered))
             await handle.ask({"request": "start"}, {"type": "answer", "sdp": answer})
             self._meeting.expect(receiving)
-            await receiving.closed.wait()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_until_closed(receiving))
+                while True:
+                    _go_on(await handle.events.get())
         finally:
-            if self._feed == feed:
-                self._feed = None
             await receiving.close()
             await handle.leave()
+
+
+def _go_on(message: janus.Message) -> None:
+    """SfuRefused when a message is the end of a handle."""
+    if message.get("janus") in ("hangup", "detached"):
+        raise SfuRefused("Janus has hung up.")
 
 
 async def _until_closed(peer: Peer) -> None:
@@ -122,13 +132,8 @@ async def _until_closed(peer: Peer) -> None:
     raise SfuRefused("The media connection to the SFU has ended.")
 
 
-def _data(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    data: Mapping[str, Any] = event.get("plugindata", {}).get("data", {})
-    return data
-
-
-def _sdp(event: Mapping[str, Any]) -> str:
-    jsep = event.get("jsep")
-    if not isinstance(jsep, dict) or not isinstance(jsep.get("sdp"), str):
+def _sdp(event: janus.Message) -> str:
+    sdp = janus.inside(event, "jsep").get("sdp")
+    if not isinstance(sdp, str):
         raise SfuRefused("Janus did not answer with a session description.")
-    return str(jsep["sdp"])
+    return sdp

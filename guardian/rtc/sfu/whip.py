@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import urljoin
 
 import httpx
 
 from guardian.core.errors import SfuRefused
-from guardian.core.sfu import Endpoint, Endpoints
+from guardian.core.sfu import Endpoint, Endpoints, origin_of
 from guardian.rtc.peer import Peer
-from guardian.rtc.sfu.meeting import Meeting, again_and_again, browser, connected
+from guardian.rtc.sfu.meeting import (
+    HTTP_S,
+    LEAVE_S,
+    Meeting,
+    Reply,
+    again_and_again,
+    browser,
+    connected,
+    fetch,
+)
 
 _SDP = "application/sdp"
-_LEAVE_S = 2.0
 _REDIRECTS = 3
-_MAX_ANSWER = 256 * 1024
 
 
 async def meet(ends: Endpoints, meeting: Meeting, ready: Callable[[], None]) -> None:
@@ -26,20 +33,20 @@ async def meet(ends: Endpoints, meeting: Meeting, ready: Callable[[], None]) -> 
     ready: called when the first connection stands. SfuRefused when the first attempt fails.
     """
     async with browser(meeting.origins) as http:
-        works: list[tuple[str, Callable[[], Awaitable[None]]]] = []
+        sessions: list[_Session] = []
         if ends.whip is not None:
-            giving = _Giving(http, ends.whip, meeting)
-            await giving.begin()
-            works.append(("whip", giving.go_on))
+            sessions.append(_Giving(http, ends.whip, meeting))
         if ends.whep is not None:
-            taking = _Taking(http, ends.whep, meeting)
-            if ends.whip is None:
-                await taking.begin()
-            works.append(("whep", taking.go_on))
-        ready()
-        async with asyncio.TaskGroup() as tasks:
-            for what, work in works:
-                tasks.create_task(again_and_again(work, what), name=what)
+            sessions.append(_Taking(http, ends.whep, meeting))
+        try:
+            await sessions[0].begin()
+            ready()
+            async with asyncio.TaskGroup() as tasks:
+                for session in sessions:
+                    tasks.create_task(again_and_again(session.go_on, session.what))
+        finally:
+            for session in sessions:
+                await session.end()
 
 
 class Resource:
@@ -53,35 +60,51 @@ class Resource:
     async def delete(self) -> None:
         """Ends the session; a server that is gone is no matter."""
         if self._url:
-            with suppress(httpx.HTTPError, SfuRefused):
-                await self._http.delete(self._url, headers=self._headers, timeout=_LEAVE_S)
+            with suppress(SfuRefused):
+                await fetch(self._http, LEAVE_S, "DELETE", self._url, headers=self._headers)
 
 
 async def post(http: httpx.AsyncClient, end: Endpoint, offer: str) -> tuple[str, Resource]:
     """Posts an offer: the answer and the session. SfuRefused. Redirects 307 and 308 are followed."""
-    headers = {"Authorization": f"Bearer {end.token}"} if end.token else {}
     url = end.url
     for _ in range(_REDIRECTS + 1):
-        try:
-            answer = await http.post(url, content=offer, headers={**headers, "Content-Type": _SDP})
-        except httpx.HTTPError as error:
-            raise SfuRefused("The SFU cannot be reached.") from error
-        if answer.status_code not in (307, 308) or "Location" not in answer.headers:
+        headers = {**_credentials(end, url), "Content-Type": _SDP}
+        reply = await fetch(http, HTTP_S, "POST", url, content=offer, headers=headers)
+        moved = _location(reply, url) if reply.status in (307, 308) else ""
+        if not moved:
             break
-        url = urljoin(url, answer.headers["Location"])
-    if answer.status_code != httpx.codes.CREATED:
-        raise SfuRefused(f"The SFU answered {answer.status_code} instead of 201.")
-    location = answer.headers.get("Location")
-    resource = Resource(http, urljoin(url, location) if location else "", headers)
-    kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if kind != _SDP or len(answer.content) > _MAX_ANSWER:
+        url = moved
+    if reply.status != httpx.codes.CREATED:
+        raise SfuRefused(f"The SFU answered {reply.status} instead of 201.")
+    session = _location(reply, url)
+    resource = Resource(http, session, _credentials(end, session))
+    kind = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind != _SDP:
         await resource.delete()
         raise SfuRefused("The SFU's answer is not a session description.")
-    return answer.text, resource
+    return reply.body.decode("utf-8", "replace"), resource
+
+
+def _location(reply: Reply, url: str) -> str:
+    """Where a reply to `url` points; "" when it does not say. SfuRefused when it cannot be read."""
+    named = reply.headers.get("Location", "")
+    try:
+        return urljoin(url, named) if named else ""
+    except ValueError:
+        raise SfuRefused("The SFU named an address that cannot be read.") from None
+
+
+def _credentials(end: Endpoint, url: str) -> dict[str, str]:
+    """The token, for the server it was given for and for no other."""
+    if not end.token or origin_of(url) != origin_of(end.url):
+        return {}
+    return {"Authorization": f"Bearer {end.token}"}
 
 
 class _Session:
     """One endpoint, one peer at a time."""
+
+    what: str
 
     def __init__(self, http: httpx.AsyncClient, end: Endpoint, meeting: Meeting) -> None:
         self._http = http
@@ -116,12 +139,17 @@ class _Session:
         if self._open is None:
             await self.begin()
         assert self._open is not None
-        peer, resource = self._open
+        peer, _ = self._open
         try:
             await peer.closed.wait()
         finally:
-            self._open = None
-            await self._end_of(peer, resource)
+            await self.end()
+
+    async def end(self) -> None:
+        """Closes what is open. Idempotent."""
+        if self._open is not None:
+            opened, self._open = self._open, None
+            await self._end_of(*opened)
 
     async def _end_of(self, peer: Peer, resource: Resource | None) -> None:
         await peer.close()
@@ -132,6 +160,8 @@ class _Session:
 class _Giving(_Session):
     """What the participant gets, pushed by WHIP."""
 
+    what = "whip"
+
     def _peer(self) -> Peer:
         return self._meeting.sending()
 
@@ -141,6 +171,8 @@ class _Giving(_Session):
 
 class _Taking(_Session):
     """What the participant sends, pulled by WHEP."""
+
+    what = "whep"
 
     def _peer(self) -> Peer:
         return self._meeting.receiving()
