@@ -24,7 +24,8 @@ _UNREAD_S = 2.0
 class VideoRelay:
     """Bounded place between one leg's receiver and the other's sender. All on one event loop.
 
-    While nobody reads it keeps nothing and asks for nothing.
+    While nobody reads it keeps nothing and asks for nothing. Frames are for the newest reader; should that
+    one stop reading, they are for an older one that still does.
     """
 
     def __init__(self, ask: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
@@ -64,10 +65,12 @@ class VideoRelay:
         self._ready.set()
 
     async def get(self, reader: object, timeout_s: float) -> EncodedFrame:
-        """The next frame to be sent. TimeoutError; also for all but the newest reader."""
+        """The next frame to be sent. TimeoutError; also for all but the newest reader that reads."""
         if reader is not self._reader:
-            await asyncio.sleep(timeout_s)
-            raise TimeoutError
+            if self._is_read():
+                await asyncio.sleep(timeout_s)
+                raise TimeoutError
+            self.hand_to(reader)
         if not self._is_read():
             self._begin_anew()
         self._read_at = self._clock()

@@ -74,6 +74,17 @@ def test_it_begins_with_a_key_frame_and_asks_for_one(desk):
     assert desk.asked == 2
 
 
+def test_a_newer_reader_that_ended_leaves_the_frames_to_the_older_one(desk):
+    ended = object()
+    desk.relay.hand_to(ended)
+    desk.put(frame(1, key=True))
+    assert desk.all() == [], "the newer one may only be slow"
+    desk.put(frame(2, arrived=103.0))
+    assert desk.all() == []
+    desk.put(frame(3, key=True, arrived=103.1), frame(4, arrived=103.1))
+    assert desk.all() == [3, 4]
+
+
 def test_after_a_loss_it_goes_on_with_a_key_frame(desk):
     desk.put(frame(1, key=True), frame(3, after_loss=True), frame(4), frame(5, key=True), frame(6))
     assert desk.all() == [5, 6]
