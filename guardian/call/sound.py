@@ -72,6 +72,7 @@ class VoiceWay:
         self._queue: Bounded[_Piece] = Bounded(int(self._queue_s * _PIECES_PER_S))
         self._waiting_s = 0.0
         self._open = False
+        self._why_behind = "the recogniser is starting"
         self.allowed = True
         """Whether this voice may be listened to."""
         self.muted = False
@@ -96,7 +97,7 @@ class VoiceWay:
             if sound.lost_s >= _LAPSE_S:
                 self._hearing.missed(self.role, began - sound.lost_s, began)
         if self._waiting_s > self._queue_s or not self._queue.offer(piece):
-            self._hearing.lapsed(self.role, began, piece.t, "hearing is behind")
+            self._hearing.lapsed(self.role, began, piece.t, self._why_behind)
         else:
             self._waiting_s += sound.seconds
 
@@ -120,6 +121,7 @@ class VoiceWay:
             log_not_loaded(_NOT_LOADED, error)
             await self._deaf(_NOT_LOADED)
             return
+        self._why_behind = "hearing is behind"
         while True:
             try:
                 pieces = await self._next_pieces()
