@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from guardian.core.errors import GuardianError
@@ -16,12 +20,21 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+def _stand_back(niceness: int) -> None:
+    # On Linux a thread has a niceness of its own (setpriority(2), "C library/kernel differences").
+    if sys.platform != "linux":
+        return
+    with suppress(OSError):  # A sandbox that forbids it: the thread runs as any other.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+
+
 class Lane:
     """Runs one function at a time in its own thread. A stuck function cannot be cancelled: its age
     is reported, and whoever supervises the process decides."""
 
-    def __init__(self, name: str) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+    def __init__(self, name: str, niceness: int = 0) -> None:
+        """niceness: how far the thread stands back when cores are short, 0..19."""
+        self._pool = ThreadPoolExecutor(1, name, _stand_back, (niceness,))
         self._since: float | None = None
 
     @property

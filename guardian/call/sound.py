@@ -32,6 +32,8 @@ _AT_ONCE_PIECES = 24
 """Ten seconds are enough to hear these in, also where they are long ones and hearing is behind."""
 _PAUSE_S = 1.0
 _LOAD_S = 60.0
+_HEARING_NICENESS = 5
+"""Pictures are in a hurry; a word may be recognised a moment later."""
 _NOT_LOADED = "the recogniser could not be loaded"
 _HEAR_S = 10.0
 
@@ -66,7 +68,7 @@ class VoiceWay:
         self.role = role
         self.account = VoiceAccount(role)
         self._hearing = hearing
-        self._lane = Lane(f"hear-{role}")
+        self._lane = Lane(f"hear-{role}", _HEARING_NICENESS)
         self._pass: Latest[_Piece] = Latest(_PASS_PIECES)
         self._queue_s = config.speech.queue_s
         self._queue: Bounded[_Piece] = Bounded(int(self._queue_s * _PIECES_PER_S))

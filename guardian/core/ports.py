@@ -25,9 +25,10 @@ class Clock(Protocol):
 
 
 class FaceFinder(Protocol):
-    """Finds faces in one picture."""
+    """Finds faces in one picture. looks: how often it looked at the last one."""
 
     name: str
+    looks: int
 
     def find(self, planes: Planes) -> Seen[tuple[Face, ...]] | Unknown:
         """Faces in pixels of `planes`. Called from one thread; may raise anything."""

@@ -29,6 +29,7 @@ class Cadence:
         """The next masks are due at once."""
         self.age = 0
         self._made = 0
+        self._looks = 0
         self._hurried = False
         self._seen: U8 | None = None
         self._thumbnail: U8 | None = None
@@ -37,15 +38,23 @@ class Cadence:
         """Somebody moves fast: the next mask is due with the next picture."""
         self._hurried = True
 
-    def due(self, planes: Planes) -> bool:
-        """Whether this picture needs a mask of its own."""
+    def due(self, planes: Planes, looks: int) -> bool:
+        """Whether this picture needs a mask of its own.
+
+        looks: how often faces were looked for in it. A picture with more looks than the one before leaves its
+        mask to the next, once, so that what costs much takes turns and no picture waits for all of it.
+        """
         self._thumbnail = np.asarray(cv2.resize(planes.y, (64, 36), interpolation=cv2.INTER_LINEAR), np.uint8)
+        busier = looks > self._looks
+        self._looks = looks
         if self._seen is None or self._made < FIRST:
             return True
         moved = float(cv2.mean(cv2.absdiff(self._seen, self._thumbnail))[0])
         self.age += 1
         every = self._every if moved > MOVING else self._every * STILL_TIMES
-        return self._hurried or moved > JUMPED or self.age >= every
+        if self._hurried or moved > JUMPED or self.age > every:
+            return True
+        return self.age == every and not busier
 
     def answered(self) -> None:
         """The mask of the picture of the last `due` has come."""

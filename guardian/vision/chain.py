@@ -180,7 +180,7 @@ class VideoChain:
         return self._tracks.update(seen, raw.t)
 
     def _find_people(self, raw: RawFrame) -> None:
-        if self._cadence.due(raw.planes):
+        if self._cadence.due(raw.planes, self._face_finder.looks):
             self._mask.update(believed_mask(self._person_finder.find(raw.planes)))
             self._cadence.answered()
             if self._mask.fast:

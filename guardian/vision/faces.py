@@ -187,6 +187,7 @@ class TurningFaceFinder:
         self._size = (0, 0)
         self._thumbnail: U8 | None = None
         self._count = 0
+        self.looks = 0
         self.name = net.name
 
     def find(self, planes: Planes) -> Seen[tuple[Face, ...]] | Unknown:
@@ -196,6 +197,7 @@ class TurningFaceFinder:
         for one in self._gaze:
             looks += one.looks if everywhere else one.due(self._count)
         self._count += 1
+        self.looks = len(looks)
         return Seen(_merged(np.concatenate([self._look(planes, look) for look in looks])))
 
     def _look(self, planes: Planes, look: Look) -> F32:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from guardian.core.frames import Mode
+from guardian.core.frames import Mode, Planes
 from guardian.core.geometry import Box
 from guardian.vision.cadence import FIRST, Cadence
 from guardian.vision.mask import GRID, ShownMask, visible
@@ -81,7 +81,7 @@ def test_masks_come_less_often_when_nothing_moves_and_at_once_in_a_hurry():
     cadence, still = Cadence(2), canary()
 
     def due(planes):
-        asked = cadence.due(planes)
+        asked = cadence.due(planes, looks=1)
         if asked:
             cadence.answered()
         return asked
@@ -92,3 +92,35 @@ def test_masks_come_less_often_when_nothing_moves_and_at_once_in_a_hurry():
     assert not due(canary(seed=5))
     cadence.hurry()
     assert due(canary(seed=5))
+
+
+def grey(level):
+    return Planes(*(np.full((h, w), level, np.uint8) for h, w in ((480, 640), (240, 320), (240, 320))))
+
+
+def test_a_picture_that_was_looked_at_closely_leaves_its_mask_to_the_next():
+    cadence = Cadence(2)
+    for _ in range(FIRST):
+        assert cadence.due(grey(100), looks=1)
+        cadence.answered()
+    busy = []
+    for i in range(40):
+        moving, looks = grey(100 + 3 * (i % 3)), 1 + i % 2
+        if cadence.due(moving, looks):
+            cadence.answered()
+            busy.append(looks)
+    assert len(busy) > 10
+    assert 2 not in busy[1:]
+
+
+def test_where_all_pictures_are_looked_at_closely_masks_come_as_often():
+    cadence, still = Cadence(2), canary()
+    for _ in range(FIRST):
+        cadence.due(still, looks=5)
+        cadence.answered()
+    asked = []
+    for _ in range(8):
+        asked.append(cadence.due(still, looks=5))
+        if asked[-1]:
+            cadence.answered()
+    assert asked == [False, False, False, True] * 2
