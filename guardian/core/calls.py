@@ -75,7 +75,7 @@ class CallEvent:
                        "latency": {"speech_end_to_detect_ms"}, "asr_model"}
     call.joined       {"role"}
     call.left         {"role" or null for the whole call, "reason"}
-    call.coverage     {"seconds", "protected_s", "sound_s", "heard_s" and "lost_s": {role: s}, "lapses": [...],
+    call.coverage     {"seconds", "protected_s", "sound_s", "heard_s", "lost_s": {role: s}, "lapses": [...],
                        "video"}
     privacy.degraded  {"state", "reason", "showing"}
     hearing.lapsed    {"role", "t_start", "t_end", "reason", "on_deaf"}

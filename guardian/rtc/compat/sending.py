@@ -34,7 +34,7 @@ from guardian.rtc.compat.encoder_thread import EncoderThread, Piece
 from guardian.rtc.compat.packets import ExtensionWriter, PacketBook, Stream, ntp, written
 from guardian.rtc.encoding import Order
 from guardian.rtc.key_frames import KeyFramePlan
-from guardian.rtc.pacing import AT_ONCE, Way, departures
+from guardian.rtc.pacing import KEY_AT_ONCE, OTHERS_AT_ONCE, Way, departures
 from guardian.rtc.rate import BitratePlan, RateMeter
 
 logger = logging.getLogger(__name__)
@@ -204,7 +204,7 @@ class Sender(RTCRtpSender):
         self._RTCRtpSender__ntp_timestamp = ntp(wall)
         self._RTCRtpSender__rtp_timestamp = timestamp
         size = sum(map(len, payloads))
-        if len(payloads) <= AT_ONCE:
+        if len(payloads) <= (KEY_AT_ONCE if piece.key else OTHERS_AT_ONCE):
             await self._send_packets(payloads, timestamp, self._extensions.write(wall, piece.level))
         else:
             at = 0
