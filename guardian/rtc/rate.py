@@ -95,7 +95,7 @@ class BitratePlan:
     def allowed(self) -> int | None:
         """What the network can take, as far as anybody has said; not rounded to steps."""
         known = [rate for rate in (self._estimate, self._losses.rate) if rate is not None]
-        return round(max(min(known), self._config.min_bitrate)) if known else None
+        return round(min(known)) if known else None
 
     def estimated(self, rate: int) -> None:
         """The receiver's estimate (REMB, draft-alvestrand-rmcat-remb-03)."""
