@@ -20,7 +20,7 @@ _SHARE = 0.5
 """Of the time to the next picture."""
 _FACTOR = 2.5
 """Times the rate at which packets leave where the network is what limits it, as libwebrtc's pacer has it."""
-_LONGEST_S = 0.25
+_LONGEST_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,10 +28,10 @@ def test_a_large_picture_leaves_over_half_the_time_to_the_next(count):
 
 
 def test_where_the_network_is_the_limit_it_leaves_at_two_and_a_half_times_that():
-    groups = list(departures(20, 20 * 1180, Way(FRAME_S, 500_000)))
-    assert groups[-1][0] == pytest.approx(20 * 1180 * 8 / 1_250_000, rel=0.15)
+    groups = list(departures(12, 12 * 1180, Way(FRAME_S, 500_000)))
+    assert groups[-1][0] == pytest.approx(12 * 1180 * 8 / 1_250_000, rel=0.2)
     slow = list(departures(100, 100 * 1180, Way(FRAME_S, 100_000)))
-    assert slow[-1][0] <= 0.25, "a picture is not held back for longer"
+    assert slow[-1][0] <= 0.1, "a picture is not held back for longer"
 
 
 def through(line, sizes, way):
