@@ -1,8 +1,8 @@
 """When the packets of one picture leave.
 
 Back to back, the packets of a key frame overflow the short queue of a thin line, and those of other calls
-behind it. Other pictures are small, as the encoder keeps to its bitrate, and leave at once: half an interval
-more would be delay for nothing.
+behind it. Other pictures leave at once while the network loses nothing: half an interval more would be delay
+for nothing.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-KEY_AT_ONCE = 8
-"""Packets of a key frame that leave together."""
-OTHERS_AT_ONCE = 24
-"""Packets of any other picture that leave together: three times a usual one at 2 Mbit/s."""
+AT_ONCE = 8
+"""Packets that leave together: a usual picture at 2 Mbit/s."""
 _TOGETHER = 2
 _GAP_S = 0.002
 _SHARE = 0.5

@@ -87,6 +87,8 @@ class BitratePlan:
         self._config = config
         self._estimate: int | None = None
         self._losses = LossLimit()
+        self.lossy = False
+        """Whether the last report told of losses worth a thought."""
         self._target: int | None = None
         self._natural = 0
         self._changed = 0.0
@@ -104,6 +106,7 @@ class BitratePlan:
     def reported(self, fraction: float, highest_sequence: int, used: int, now: float) -> None:
         """A receiver report. used: the rate that was sent lately, for streams encoded by others."""
         self._losses.report(fraction, highest_sequence, self._target or used, now)
+        self.lossy = fraction > _LIGHT_LOSS
         enough = self._natural or self._config.max_bitrate
         if self._losses.rate is not None and self._losses.rate >= _PLENTY * enough:
             self._losses.rate = None
