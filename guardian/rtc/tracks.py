@@ -130,6 +130,8 @@ class RelayVideoTrack(MediaStreamTrack):
                 frame = await self._relay.get(self, _WAIT_S)
             except TimeoutError:
                 continue
+            if self.readyState != "live":
+                break  # Stopped meanwhile: a transcoder opened now would have nobody to close it.
             if frame.codec == self._codec:
                 return _packet(frame, self._stamp(frame))
             picture = await self._transcode(frame)
