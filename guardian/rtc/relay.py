@@ -40,6 +40,7 @@ class VideoRelay:
         self._read_at = float("-inf")
         self._frames: deque[EncodedFrame] = deque()
         self._ready = asyncio.Event()
+        self._codec = ""
         self._needs_key = True
         self._closed = False
 
@@ -54,8 +55,10 @@ class VideoRelay:
             return
         waited = frame.arrived - self._frames[0].arrived if self._frames else 0.0
         longest = _SKIP_S if frame.key else _BEHIND_S
-        if frame.after_loss or waited > longest or len(self._frames) >= _WAITING:
+        other_codec = frame.codec != self._codec
+        if frame.after_loss or other_codec or waited > longest or len(self._frames) >= _WAITING:
             self._skip()
+        self._codec = frame.codec
         if self._needs_key and not frame.key:
             self.skipped += 1
             self.ask()

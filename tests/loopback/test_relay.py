@@ -21,8 +21,8 @@ from tests.loopback.harness import ToneTrack, preferred, serving, status_until, 
 pytestmark = pytest.mark.real
 
 SIZE = (320, 240)
-SHOWN_DB = 14
-"""Worse than a first picture with few bits; anything that covers the pattern is below 13."""
+SHOWN_DB = 18
+"""Worse than a first picture with few bits (22 dB); one made of two streams' pieces has 13 to 16."""
 
 
 def pattern(size=SIZE):

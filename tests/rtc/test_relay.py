@@ -143,6 +143,12 @@ def test_a_new_source_begins_with_a_key_frame(desk):
     assert desk.relay.source == 1
 
 
+def test_a_source_that_changes_its_codec_goes_on_with_a_key_frame(desk):
+    desk.put(frame(1, key=True), frame(2))
+    desk.put(frame(3, codec="H264"), frame(4, codec="H264", key=True), frame(5, codec="H264"))
+    assert desk.all() == [4, 5]
+
+
 def test_a_closed_relay_takes_nothing(desk):
     desk.relay.close()
     desk.put(frame(1, key=True))

@@ -34,7 +34,9 @@ from aiortc.rtp import (
 
 from guardian.core.config import MediaConfig
 from guardian.rtc import compat
+from guardian.rtc.compat.frames import is_key_frame
 from guardian.rtc.compat.packets import PacketBook
+from guardian.rtc.encoding import Order, VideoEncoding
 from guardian.rtc.peer import Outgoing, Peer
 from tests.rtc.streams import VP8, picture
 from tests.rtc.test_encoding import pictures
@@ -316,8 +318,6 @@ def test_stopping_while_a_picture_is_being_encoded_does_not_wait_for_it():
 
 
 def test_encoded_pictures_pass_as_they_are():
-    from guardian.rtc.encoding import Order, VideoEncoding
-
     encoding = VideoEncoding("VP8")
     film = [encoding.encode(picture(i), Order(500_000, 0, key=False)) for i in range(4)]
 
@@ -331,6 +331,25 @@ def test_encoded_pictures_pass_as_they_are():
     frames = b"".join(p.payload[4:] for p in wire.packets(sender._ssrc))
     assert frames == b"".join(one.data for one in film)
     assert sender.counts()["key_frames_sent"] == 1
+
+
+def test_after_the_packets_of_others_a_stream_of_its_own_begins():
+    others, own = VideoEncoding("VP8"), [picture(i) for i in (0, 1, 4, 5)]
+    relayed = []
+    for i in (2, 3):
+        encoded = others.encode(picture(i), Order(500_000, 0, key=False))
+        packet = av.Packet(encoded.data)
+        packet.pts, packet.time_base = encoded.timestamp, picture().time_base
+        relayed.append(packet)
+    wire, sender = asyncio.run(send([*own[:2], *relayed, *own[2:]]))
+    keys = [p.timestamp for p in wire.packets(sender._ssrc) if begins_key_frame(p)]
+    first = keys[0]
+    assert [(at - first) % (1 << 32) // 3000 for at in keys] == [0, 2, 4]
+
+
+def begins_key_frame(packet):
+    begins = packet.payload[0] & 0x10
+    return bool(begins) and is_key_frame("VP8", packet.payload[4:])
 
 
 BROWSERS = {

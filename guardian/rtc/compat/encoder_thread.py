@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import av
@@ -38,6 +38,8 @@ class EncoderThread:
         self._name = codec.name
         self._video: VideoEncoding | None = None
         self._stock: Any = None
+        self._others_last = False
+        """Whether what was sent last came from another encoder: a difference to it cannot be made here."""
         if codec.mimeType.startswith("video/"):
             self._video = VideoEncoding(codec.name)
         else:
@@ -48,7 +50,10 @@ class EncoderThread:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(_ENCODE_S):
             if isinstance(frame, av.VideoFrame):
-                return await loop.run_in_executor(self._pool, self._picture, frame, order)
+                order = replace(order, key=order.key or self._others_last)
+                piece = await loop.run_in_executor(self._pool, self._picture, frame, order)
+                self._others_last = self._others_last and piece is None
+                return piece
             return await loop.run_in_executor(self._pool, self._sound, frame)
 
     def pack(self, packet: av.Packet[Any]) -> Piece:
@@ -56,6 +61,7 @@ class EncoderThread:
         if self._video is None:
             payloads, timestamp = self._stock.pack(packet)
             return Piece(payloads, timestamp)
+        self._others_last = True
         data = bytes(packet)
         assert packet.pts is not None
         timestamp = convert_timebase(packet.pts, packet.time_base, VIDEO_TIME_BASE)
