@@ -5,7 +5,6 @@ Exit codes: 0 the work was done, 1 it failed, 2 wrong usage.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from types import FrameType
@@ -63,9 +62,6 @@ app.command()(serve)
 
 def main() -> None:
     """Runs the command line; never shows a traceback for an error that has a sentence."""
-    # One thread per model and lane: parallelism is one thread per stream, not per operator.
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
     for number in (signal.SIGTERM, signal.SIGHUP):
         # One that is ignored (nohup) stays ignored.
         if signal.getsignal(number) is signal.SIG_DFL:
