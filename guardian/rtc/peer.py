@@ -246,7 +246,9 @@ class Peer:
             receiver.ceiling = bits_per_s
 
     def network(self) -> dict[str, int]:
-        """Counts of what the network did to video and, as `sound_…`, to sound, in and out."""
+        """Counts of what the network did to video and, as `sound_…`, to sound, in and out; and of datagrams
+        that were not taken.
+        """
         video, audio = self._receiver("video"), self._receiver("audio")
         counts = {} if video is None else video.counts()
         if audio is not None and audio.sound is not None:
@@ -255,6 +257,9 @@ class Peer:
             if isinstance(sender, compat.Sender):
                 sent = sender.counts()
                 counts |= sent if sender.kind == "video" else {"sound_skipped": sent.get("skipped", 0)}
+        for transport in {sender.transport for sender in self._pc.getSenders()}:  # One, as all is bundled.
+            assert isinstance(transport, compat.Transport)
+            counts |= transport.counts()
         return counts
 
     async def close(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import av
 
-from guardian.rtc.compat import EncodedFrame
+from guardian.rtc.compat import MOST_PIXELS, EncodedFrame
 
 _DECODERS = {"VP8": "vp8", "H264": "h264"}
 _DECODE_S = 5.0
@@ -35,6 +35,7 @@ class Transcoder:
             decoder = av.CodecContext.create(_DECODERS[frame.codec], "r")
             assert isinstance(decoder, av.VideoCodecContext)
             decoder.thread_count = 1
+            decoder.options = {"max_pixels": str(MOST_PIXELS)}
             self._decoder, self._codec = decoder, frame.codec
         packet: av.Packet[Any] = av.Packet(frame.data)
         pictures = self._decoder.decode(packet)

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from guardian.rtc import compat
 from guardian.rtc.compat.incoming import FreshTrack
 from guardian.rtc.compat.transport import Transport
-from tests.fuzz.packets import corpus
+from tests.fuzz.packets import corpus, mutate
 from tests.rtc.streams import H264, VP8, film, packets
 
 SSRC, RTX_SSRC, VOICE, OWN = 1234, 99, 1235, 0x1267
@@ -191,14 +191,6 @@ def mutated(names):
     seeds = st.sampled_from(list(corpus(*names).values()))
     changes = st.lists(st.tuples(st.integers(0, 63), st.integers(0, 255)), max_size=4)
     return st.builds(mutate, seeds, changes, st.integers(0, 64), st.binary(max_size=12))
-
-
-def mutate(seed, changes, cut, more):
-    data = bytearray(seed)
-    for at, value in changes:
-        if at < len(data):
-            data[at] = value
-    return bytes(data[: len(data) - cut] if cut < len(data) // 2 else data) + more
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -37,6 +37,11 @@ def film(codec, frames, keys=(0,)):
     return [encoder.encode(picture(i), i in keys)[0] for i in range(frames)]
 
 
+def claiming(data, width, height):
+    """A VP8 key frame whose header says that it is of another size (RFC 6386, 9.1)."""
+    return data[:6] + width.to_bytes(2, "little") + height.to_bytes(2, "little") + data[10:]
+
+
 def packets(payloads, first=0, timestamp=0, codec=VP8, ssrc=SSRC):
     """The packets of one film: the marker is on the last of each frame."""
     found = []

@@ -16,7 +16,8 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from guardian.rtc import compat
 from guardian.rtc.compat.decoding import DecodeQueue, begin_decoding, decode_frames
 from guardian.rtc.compat.frames import SoundFrame, StampedFrame
-from tests.rtc.streams import H264, VP8, film
+from guardian.rtc.convert import VIDEO_TIME_BASE
+from tests.rtc.streams import H264, VP8, claiming, film, picture
 
 OPUS = RTCRtpCodecParameters(mimeType="audio/opus", clockRate=48000, channels=2, payloadType=96)
 
@@ -93,6 +94,32 @@ def test_whatever_is_fed_to_it_the_next_key_frame_heals_the_decoder(codec):
     fed = [stamped(d, 3000 * i) for i, d in enumerate([key, *rubbish, key])]
     stamps = decoding.run(codec, *fed[:-1], stamped(key, 90000, 99.0))
     assert stamps[-1] == compat.Stamp(99.0, whole=True)
+
+
+def giant(codec, key):
+    """A key frame of more pixels than are decoded."""
+    if codec is VP8:
+        return claiming(key, 8000, 8000)
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = 4608, 2592, "yuv420p"
+    encoder.time_base, encoder.options = VIDEO_TIME_BASE, {"preset": "ultrafast", "tune": "zerolatency"}
+    return bytes(encoder.encode(picture(0, 4608, 2592))[0])
+
+
+@pytest.mark.parametrize("codec", [VP8, H264])
+def test_a_giant_picture_is_not_decoded_and_the_next_key_frame_heals(codec):
+    (key,) = shots(codec, 1, {0})
+    decoding = Decoding()
+    fed = (stamped(key, 0, 7.0), stamped(giant(codec, key), 3000, 8.0), stamped(key, 6000, 9.0))
+    assert [stamp.arrived for stamp in decoding.run(codec, *fed)] == [7.0, 9.0]
+    assert decoding.error.is_set(), "a key frame is asked for"
+
+
+def test_a_phones_largest_picture_is_decoded():
+    (key,) = shots(VP8, 1, {0})
+    decoding = Decoding()
+    decoding.run(VP8, stamped(key, 0), stamped(claiming(key, 2160, 3840), 3000))
+    assert (decoding.items[-1].width, decoding.items[-1].height) == (2160, 3840)
 
 
 def test_an_error_that_is_not_ffmpegs_does_not_end_the_thread(monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from itertools import pairwise
 
 import av
@@ -12,7 +13,8 @@ from guardian.rtc.compat import EncodedFrame
 from guardian.rtc.encoding import Order, VideoEncoding
 from guardian.rtc.relay import VideoRelay
 from guardian.rtc.tracks import RelayVideoTrack
-from tests.rtc.streams import picture
+from guardian.rtc.transcoding import Transcoder
+from tests.rtc.streams import claiming, picture
 
 
 class Clock:
@@ -215,6 +217,19 @@ def test_without_a_common_codec_pictures_are_encoded_anew(source, wanted):
     assert times == sorted(set(times))
     assert (found[0].width, found[0].height) == (128, 96)
     assert transcoded == 7
+
+
+def test_a_giant_picture_is_not_encoded_anew():
+    async def run():
+        transcoder = Transcoder()
+        try:
+            (one,) = film("VP8", 1)
+            await transcoder.picture(replace(one, data=claiming(one.data, 8000, 8000)))
+        finally:
+            transcoder.close()
+
+    with pytest.raises(av.FFmpegError):
+        asyncio.run(run())
 
 
 def test_a_merchant_who_comes_back_with_another_codec_is_seen():

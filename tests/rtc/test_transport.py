@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport, RtpRouter
 from aiortc.rtp import RtpPacket
+from pylibsrtp import Error, Policy, Session
 
-from guardian.rtc.compat.transport import GuardedStun, Router, StunProtocol, Transport
+from guardian.rtc.compat.transport import GuardedStun, KnownStreams, Router, StunProtocol, Transport
 
 POISON = {"empty": b"", "longer than any packet": b"\x80" + bytes(2000)}
 
@@ -26,8 +27,8 @@ class Ice:
         return self.datagrams.pop(0)
 
 
-class Session:
-    """As libsrtp's, of one length limit and no keys."""
+class Unsigned:
+    """As a session of libsrtp, of one length limit and no keys."""
 
     def unprotect(self, data):
         if len(data) > 1500:
@@ -41,7 +42,7 @@ async def receives(transport_class, *datagrams):
     """How many datagrams are taken before the connection ends."""
     transport = transport_class(Ice(*datagrams), [RTCCertificate.generateCertificate()])
     transport._ssl = SimpleNamespace(DTLSv1_get_timeout=lambda: None)
-    transport._rx_srtp = Session()
+    transport._rx_srtp = Unsigned()
     try:
         while True:
             await transport._recv_next()
@@ -72,12 +73,40 @@ def test_stock_remembers_every_ssrc_and_ours_a_few():
         assert router.route_rtp(RtpPacket(55, 0, 0, 0, 9)) is None
 
 
+def srtp(ssrc_type):
+    policy = Policy(
+        key=bytes(range(30)), ssrc_type=ssrc_type, srtp_profile=Policy.SRTP_PROFILE_AES128_CM_SHA1_80
+    )
+    return Session(policy)
+
+
+def test_a_peer_cannot_begin_ever_more_streams():
+    sending, receiving = srtp(Policy.SSRC_ANY_OUTBOUND), KnownStreams(srtp(Policy.SSRC_ANY_INBOUND))
+
+    def opens(ssrc, number=0):
+        packet = b"\x80\x60" + number.to_bytes(2) + bytes(4) + ssrc.to_bytes(4) + b"sound"
+        report = b"\x80\xc9\x00\x01" + ssrc.to_bytes(4)
+        try:
+            assert receiving.unprotect(sending.protect(packet)) == packet
+            assert receiving.unprotect_rtcp(sending.protect_rtcp(report)) == report
+        except ValueError:
+            return False
+        return True
+
+    for i in range(300):  # Nobody has signed these: they take no place.
+        with pytest.raises(Error):
+            receiving.unprotect(b"\x80\x60" + bytes(6) + (9000 + i).to_bytes(4) + bytes(20))
+    assert [opens(ssrc) for ssrc in range(300)] == [True] * 256 + [False] * 44
+    assert all(opens(ssrc, 1) for ssrc in range(256)), "those there are go on"
+
+
 def protocol(kind):
-    candidates = [SimpleNamespace(host="127.0.0.1", port=i) for i in range(256)]
+    candidates = [SimpleNamespace(_network_host="127.0.0.1", port=i) for i in range(256)]
     queue = asyncio.Queue()
     connection = SimpleNamespace(
         _queue=queue,
         _remote_candidates=candidates,
+        _early_checks=[],
         data_received=lambda data, component: queue.put_nowait((data, component)),
         request_received=lambda message, addr, protocol: queue.put_nowait((message, addr)),
     )
@@ -106,9 +135,26 @@ def test_datagrams_that_nobody_takes_do_not_pile_up():
         for _ in range(10_000):
             one.datagram_received(b"\x80" + bytes(50), ("127.0.0.1", 5))
         one.datagram_received(b"", ("127.0.0.1", 5))
-        return queue.qsize()
+        one.datagram_received(b"\x80" * 65507, ("127.0.0.1", 5))
+        return queue.qsize(), one.dropped, one.strange
 
-    assert asyncio.run(scenario()) == 2048
+    assert asyncio.run(scenario()) == (2048, 10_000 - 2048, 2)
+
+
+@pytest.mark.parametrize("first", [0x15, 0x16, 0x80, 0xFF])
+def test_what_strangers_send_is_not_taken_for_the_other_sides(first):
+    async def scenario():
+        one, queue = protocol(GuardedStun)
+        datagram = bytes([first]) + bytes(50)
+        for _ in range(3):
+            one.datagram_received(datagram, ("192.0.2.1", 5))
+        strange = one.strange
+        # A check was signed that came from there: the other side's real address shows.
+        one.receiver._early_checks.append((None, ("192.0.2.1", 5), one))
+        one.datagram_received(datagram, ("192.0.2.1", 5))
+        return strange, one.strange, queue.qsize()
+
+    assert asyncio.run(scenario()) == (3, 3, 1)
 
 
 def test_a_peer_cannot_come_from_ever_more_addresses():

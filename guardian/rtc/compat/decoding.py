@@ -18,7 +18,15 @@ import av
 from aiortc.codecs import get_decoder
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 
-from guardian.rtc.compat.frames import EncodedFrame, SoundFrame, Stamp, StampedFrame, is_key_frame
+from guardian.rtc.compat.frames import (
+    MOST_PIXELS,
+    EncodedFrame,
+    SoundFrame,
+    Stamp,
+    StampedFrame,
+    is_key_frame,
+    refuse_giant,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -143,9 +151,10 @@ def decode_frames(
     while (task := input_q.get()) is not None:
         codec, encoded_frame = task
         if decoder is None or codec.name != codec_name:
-            decoder, codec_name, wholeness = get_decoder(codec), codec.name, _Wholeness()
+            decoder, codec_name, wholeness = _decoder(codec), codec.name, _Wholeness()
         wholeness.follow(codec.name, encoded_frame)
         try:
+            refuse_giant(codec.name, encoded_frame.data)
             frames = decoder.decode(encoded_frame)
         except Exception as error:  # noqa: BLE001 - whatever the sender made of it: the next key frame heals it
             logger.debug("a frame could not be decoded", extra={"codec": codec.name})
@@ -162,6 +171,13 @@ def decode_frames(
                 frame.opaque = Stamp(encoded_frame.arrived, wholeness.whole)
             _hand_over(loop, output_q, frame)
     _hand_over(loop, output_q, None)
+
+
+def _decoder(codec: RTCRtpCodecParameters) -> Any:
+    decoder: Any = get_decoder(codec)
+    if codec.name == "H264":
+        decoder.codec.options = {"max_pixels": str(MOST_PIXELS)}
+    return decoder
 
 
 class _Wholeness:

@@ -14,6 +14,9 @@ _SPS = 7
 _DELIMITER = 9
 _STAP_A = 24
 
+MOST_PIXELS = 4096 * 2304
+"""Of a picture that is decoded. A VP8 header of ten bytes can ask for 400 MB a picture (16383x16383)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
@@ -120,6 +123,17 @@ def is_key_frame(codec: str, data: bytes) -> bool:
     return any(
         len(unit) > 1 and unit[0] & 0x1F == _IDR and unit[1] & 0x80 for unit in data.split(b"\x00\x00\x01")
     )
+
+
+def refuse_giant(codec: str, data: bytes) -> None:
+    """ValueError for a VP8 key frame of more than MOST_PIXELS (RFC 6386, 9.1).
+
+    libvpx makes room before FFmpeg learns of the size; decoders of FFmpeg's own are told `max_pixels`.
+    """
+    if codec == "VP8" and is_key_frame(codec, data):
+        width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (6, 8))
+        if width * height > MOST_PIXELS:
+            raise ValueError("the picture is larger than any that is decoded")
 
 
 def begins_frame(codec: str, payload: bytes) -> bool:

@@ -2,7 +2,9 @@
 
 In stock aiortc (1.16) one datagram that nobody had to sign, empty or longer than 1500 bytes, ends the task
 that receives everything, and the call with it; so does a signed packet with an extension of the wrong
-length. Every SSRC that a peer makes up is remembered for ever.
+length. Every SSRC that a peer makes up is remembered for ever, also by libsrtp, which gets slower with each.
+Of a datagram with several DTLS records one is read, and the others gather. And whatever comes is taken for
+the other side's, whoever sent it: one alert of a stranger while a leg connects, and it never does.
 """
 
 from __future__ import annotations
@@ -10,18 +12,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
+from collections.abc import Callable
 from typing import Any
 
-from aioice.ice import StunProtocol
-from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport, RtpReceiver, RtpRouter
+from aioice.ice import Connection, StunProtocol
+from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport, RtpReceiver, RtpRouter, State
 from aiortc.rtcicetransport import RTCIceTransport
 from aiortc.rtp import RtpPacket
+from OpenSSL import SSL
+from pylibsrtp import Session
 
 logger = logging.getLogger(__name__)
 
 _MOST_SSRCS = 32
+_MOST_STREAMS = 256
+"""SSRCs of one connection: an SFU that changes them now and then stays far below."""
+_LONGEST = 2048
+"""Bytes. What is sent over a network fits 1500."""
 _MOST_WAITING = 2048
-"""Datagrams: 3 MB, and some seconds of a call."""
+"""Datagrams: 4 MB at most, and some seconds of a call."""
+_STUN = range(4)
+"""First bytes of STUN messages (RFC 7983)."""
 _MOST_CANDIDATES = 256
 _RTP = struct.Struct("!BBHLL")
 _EXTENSION = struct.Struct("!HH")
@@ -42,6 +53,34 @@ class Router(RtpRouter):
             while len(table) >= _MOST_SSRCS:
                 del table[next(iter(table))]
         return super().route_rtp(packet)
+
+
+class KnownStreams:
+    """The receiving side of an SRTP session that begins no more streams than a leg can have.
+
+    libsrtp keeps each SSRC that a packet was signed for, and looks through all of them at every packet.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._ssrcs: set[bytes] = set()
+
+    def unprotect(self, data: bytes) -> bytes:
+        """An RTP packet in clear. ValueError for one stream too many; pylibsrtp.Error."""
+        return self._opened(data, data[8:12], self._session.unprotect)
+
+    def unprotect_rtcp(self, data: bytes) -> bytes:
+        """RTCP packets in clear. ValueError for one stream too many; pylibsrtp.Error."""
+        return self._opened(data, data[4:8], self._session.unprotect_rtcp)
+
+    def _opened(self, data: bytes, ssrc: bytes, unprotect: Callable[[bytes], bytes]) -> bytes:
+        if ssrc in self._ssrcs:
+            return unprotect(data)
+        if len(self._ssrcs) >= _MOST_STREAMS:
+            raise ValueError("the other side has made up too many streams")
+        clear = unprotect(data)
+        self._ssrcs.add(ssrc)
+        return clear
 
 
 def read_packet(data: bytes, abs_send_time: int | None) -> RtpPacket:
@@ -93,6 +132,36 @@ class Transport(RTCDtlsTransport):
         self.malformed = 0
         """Datagrams that could not be read."""
 
+    def counts(self) -> dict[str, int]:
+        """Datagrams that were not taken: for want of time, or as nobody in the call can have sent them."""
+        sockets = [one for one in self.transport._connection._protocols if isinstance(one, GuardedStun)]
+        return {
+            "dropped_waiting": sum(one.dropped for one in sockets),
+            "strange": sum(one.strange for one in sockets),
+        }
+
+    def _setup_srtp(self) -> None:
+        super()._setup_srtp()
+        if self._rx_srtp is not None:
+            self._rx_srtp = KnownStreams(self._rx_srtp)  # type: ignore[assignment]  # takes its place
+
+    async def _write_ssl(self) -> None:
+        # Stock does this whenever it has given OpenSSL a datagram and read one record of it.
+        await super()._write_ssl()
+        if self._state is State.CONNECTED:
+            self._drop_records()
+
+    def _drop_records(self) -> None:
+        """Throws away what else a datagram held: it would wait for those after it. ConnectionError."""
+        assert self._ssl is not None
+        try:
+            while self._ssl.recv(_LONGEST):
+                self.malformed += 1
+        except SSL.ZeroReturnError:
+            raise ConnectionError("the other side has hung up") from None
+        except SSL.Error:
+            return
+
     async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:
         # Stock makes two objects of twenty attributes for the extensions of every packet.
         ids: Any = self._rtp_header_extensions_map
@@ -113,22 +182,42 @@ class Transport(RTCDtlsTransport):
 
 
 class GuardedStun(StunProtocol):
-    """One UDP socket. What cannot be read is dropped; what nobody takes does not pile up."""
+    """One UDP socket. What cannot be read is dropped; what nobody takes does not pile up.
+
+    Media and DTLS are taken from where a check has come from or may be expected from, as a peer sends them
+    from nowhere else (RFC 8445, 12.2): strangers can neither end a handshake nor fill the queue.
+    """
+
+    def __init__(self, receiver: Connection) -> None:
+        super().__init__(receiver)
+        self.dropped = 0
+        """Datagrams that came while too many waited."""
+        self.strange = 0
+        """Datagrams of strangers, empty ones, and those longer than any should be."""
+        self._known: set[tuple[str, int]] = set()
+        self._looked = (0, 0)
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         """A datagram has come."""
-        if len(data) == 0 or self._is_full(addr):
+        assert isinstance(data, bytes)
+        if not 0 < len(data) <= _LONGEST or not self._is_expected(data[0], addr[:2]):
+            self.strange += 1
+            return
+        if self.receiver._queue.qsize() >= _MOST_WAITING:
+            self.dropped += 1
             return
         try:
             super().datagram_received(data, addr)
         except Exception as error:  # noqa: BLE001 - whatever a datagram makes the parser raise
             logger.debug("a datagram could not be read", extra={"error": type(error).__name__})
 
-    def _is_full(self, addr: tuple[Any, ...]) -> bool:
-        connection: Any = self.receiver
-        if connection._queue.qsize() >= _MOST_WAITING:
-            return True
-        known = connection._remote_candidates
-        return len(known) >= _MOST_CANDIDATES and not any(
-            (one.host, one.port) == (addr[0], addr[1]) for one in known
-        )
+    def _is_expected(self, first: int, addr: tuple[Any, ...]) -> bool:
+        """Whether anything that begins like this may come from there."""
+        candidates, checks = self.receiver._remote_candidates, self.receiver._early_checks
+        looked = len(candidates), len(checks)
+        if looked != self._looked:
+            # Where the other side is told to be, and where it has signed checks from.
+            self._known = {(one._network_host, one.port) for one in candidates}
+            self._known.update((host, port) for _, (host, port), _ in checks)
+            self._looked = looked
+        return addr in self._known or (first in _STUN and len(candidates) < _MOST_CANDIDATES)
