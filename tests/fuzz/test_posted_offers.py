@@ -13,24 +13,8 @@ from guardian.core.config import MediaConfig
 from guardian.rtc.peer import Outgoing, Peer
 from guardian.settings import Settings
 from tests.fakes.host import FakeHost
-from tests.fuzz.offers import FILES, GOOD
+from tests.fuzz.offers import FILES, FRAGMENTS, GOOD
 from tests.web.conftest import call_body, refused, running
-
-FRAGMENTS = {
-    "empty lines": b"\r\n\r\n a=mid:0",
-    "no lines of SDP": b"<html></html>",
-    "a description": next(iter(GOOD.values())).encode().replace(b"a=ice-ufrag:4ZcD\r\n", b""),
-    "a candidate cut short": b"a=mid:0\r\na=candidate:1 1 udp\r\n",
-    "a negative port": b"a=mid:0\r\na=candidate:1 1 udp 1 192.0.2.1 -5 typ host\r\n",
-    "a port too big": b"a=mid:0\r\na=candidate:1 1 udp 1 192.0.2.1 99999999999 typ host\r\n",
-    "a section that is not there": b"a=mid:77\r\na=candidate:1 1 udp 1 192.0.2.1 5000 typ host\r\n",
-    "a name nobody knows": b"a=mid:0\r\na=candidate:1 1 udp 1 7d1c6f3a-5f0e.local 5000 typ host\r\n",
-    "many candidates": b"a=mid:0\r\n"
-    + b"".join(b"a=candidate:%d 1 udp 1 192.0.2.1 %d typ host\r\n" % (i, 5000 + i) for i in range(2000)),
-    "a long line": b"a=mid:" + b"0" * 100_000,
-    "many spaces": b"a=ice-ufrag:" + b" " * 200_000 + b"x",
-    "not utf-8": b"a=mid:\xff\xfe",
-}
 
 
 class PeerHost(FakeHost):

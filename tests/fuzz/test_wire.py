@@ -10,10 +10,13 @@ import threading
 from contextlib import asynccontextmanager
 
 import pytest
+from OpenSSL import SSL
 
 from guardian.bench.camera import Film, NumberedCamera, SentTimes
 from guardian.demo.peers import incoming, new_peer
+from tests.fuzz.hostile import Hostile
 from tests.fuzz.packets import rubbish
+from tests.loopback.harness import until
 
 pytestmark = pytest.mark.real
 
@@ -110,6 +113,23 @@ def test_a_call_goes_on_under_a_hail_of_rubbish_and_another_does_not_notice(capl
     assert attacked["strange"] > 1000
     assert set(untouched.values()) == {0}
     assert [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
+
+
+def test_records_that_nobody_reads_do_not_gather():
+    async def run():
+        async with calling() as (sender, receiver):
+            await pictures(receiver, 5)
+            hostile = Hostile(sender, random.Random(1))
+            await hostile.send(hostile.bundled_records(50))
+            await pictures(receiver, 5)
+            with pytest.raises(SSL.WantReadError):
+                receiver.getReceivers()[0].transport._ssl.recv(1)
+            record = hostile.record(b"x")
+            hostile.dtls._ssl.shutdown()
+            await hostile.send([record + hostile.dtls._ssl.bio_read(100)])
+            await until(lambda: receiver.connectionState == "closed", 10, "the end, told behind a record")
+
+    asyncio.run(run())
 
 
 def test_a_call_is_made_under_a_hail_of_rubbish():

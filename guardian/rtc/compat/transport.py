@@ -185,7 +185,7 @@ class GuardedStun(StunProtocol):
     """One UDP socket. What cannot be read is dropped; what nobody takes does not pile up.
 
     Media and DTLS are taken from where a check has come from or may be expected from, as a peer sends them
-    from nowhere else (RFC 8445, 12.2): strangers can neither end a handshake nor fill the queue.
+    from nowhere else (RFC 8445, 12): strangers can neither end a handshake nor fill the queue.
     """
 
     def __init__(self, receiver: Connection) -> None:
