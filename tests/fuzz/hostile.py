@@ -11,6 +11,7 @@ from typing import Any
 
 from aioice import stun
 from aiortc import RTCPeerConnection
+from aiortc.rtcsctptransport import SCTP_DATA_FIRST_FRAG, DataChunk
 from pylibsrtp import Error as SrtpError
 
 from guardian.rtc.compat.frames import vp8_body
@@ -29,6 +30,7 @@ class Hostile:
     """Attacks on the other side of a connection, each with a few hundred or thousand datagrams."""
 
     def __init__(self, pc: RTCPeerConnection, rng: random.Random) -> None:
+        self._association: Any = pc.sctp
         self.dtls: Any = pc.getSenders()[0].transport
         self._ice = self.dtls.transport
         self._connection = self._ice._connection
@@ -103,6 +105,16 @@ class Hostile:
         self.dtls._ssl.send(data)
         record: bytes = self.dtls._ssl.bio_read(_PIECE)
         return record
+
+    async def say_without_end(self, count: int) -> None:
+        """Pieces of one message over a data channel, of which the last never comes."""
+        for number in range(count):
+            chunk = DataChunk(SCTP_DATA_FIRST_FRAG if number == 0 else 0)
+            chunk.tsn = (self._association._local_tsn + number) & 0xFFFFFFFF
+            chunk.stream_id = chunk.stream_seq = chunk.protocol = 0
+            chunk.user_data = bytes(1100)
+            await self._association._send_chunk(chunk)
+            await self._breathe()
 
     async def check_from_everywhere(self, count: int, sockets: int) -> None:
         """Signed STUN requests that contradict themselves, from many addresses."""

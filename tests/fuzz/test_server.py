@@ -75,6 +75,7 @@ class Outcome:
     answers: dict[str, int] = field(default_factory=dict)
     """Status codes of hostile requests."""
     secrets: tuple[str, ...] = ()
+    same_processes: bool = False
 
 
 @dataclass(slots=True)
@@ -126,6 +127,7 @@ async def attack(hostile: Hostile, posting: Awaitable[dict[str, int]]) -> dict[s
         tasks.create_task(hostile.damage_media(5))
     await hostile.send_signed(hostile.media(1000))
     await hostile.send_signed(hostile.made_up_streams(2000))
+    await hostile.say_without_end(200)
     await hostile.send(hostile.bundled_records(500))
     await hostile.check_from_everywhere(count=500, sockets=300)
     return posted.result()
@@ -151,6 +153,7 @@ async def scenario(server: Server) -> Outcome:
         pc = new_peer()
         watch = Watch()
         try:
+            pc.createDataChannel("side door")
             pc.addTrack(ToneTrack())
             pc.addTrack(CameraTrack(canary_pictures((320, 240)), 15))
             session = await client.join(legs[Role.SHOPPER], pc)
@@ -190,6 +193,7 @@ async def scenario(server: Server) -> Outcome:
                 worst_gap_s=watch.worst_gap_s,
                 canary_blocks=bystander.view.canary_blocks,
                 answers=answers,
+                same_processes=call_processes(server) == others | {attacked},
                 secrets=(*hostile.secrets, *(leg.token for leg in legs.values())),
             )
         finally:
@@ -220,6 +224,7 @@ def test_the_other_call_goes_on_as_it_was(outcome):
 
 def test_the_attacked_call_goes_on_too(outcome):
     assert outcome.attacked["state"] == "open"
+    assert outcome.same_processes
     assert outcome.went_on > 15
     network = outcome.attacked["legs"]["shopper"]["network"]
     assert network["malformed"] > 100, "it was read"

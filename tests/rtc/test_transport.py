@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
 from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport, RtpRouter
 from aiortc.rtp import RtpPacket
+from OpenSSL import SSL
 from pylibsrtp import Error, Policy, Session
 
 from guardian.rtc.compat.transport import GuardedStun, KnownStreams, Router, StunProtocol, Transport
@@ -98,6 +100,45 @@ def test_a_peer_cannot_begin_ever_more_streams():
             receiving.unprotect(b"\x80\x60" + bytes(6) + (9000 + i).to_bytes(4) + bytes(20))
     assert [opens(ssrc) for ssrc in range(300)] == [True] * 256 + [False] * 44
     assert all(opens(ssrc, 1) for ssrc in range(256)), "those there are go on"
+
+
+@pytest.mark.parametrize(("kind", "most"), [(RTCDtlsTransport, 1_000_000), (Transport, 65536)])
+def test_stock_gives_sctp_all_that_comes_and_ours_what_it_takes_to_close_channels(kind, most):
+    class Association:
+        taken = 0
+
+        async def _handle_data(self, data):
+            self.taken += len(data)
+
+    class Records:
+        """As a connection of OpenSSL that has deciphered a record."""
+
+        def bio_write(self, data):
+            self.records = [data]
+
+        def recv(self, size):
+            if not self.records:
+                raise SSL.WantReadError
+            return self.records.pop()
+
+        def bio_read(self, size):
+            raise SSL.WantReadError
+
+        def DTLSv1_get_timeout(self):  # noqa: N802 - OpenSSL's name
+            return None
+
+    async def scenario():
+        transport = kind(Ice(*[b"\x17" + bytes(999)] * 1000), [RTCCertificate.generateCertificate()])
+        transport._ssl, association = Records(), Association()
+        transport._register_data_receiver(association)
+        with suppress(ConnectionError):
+            while True:
+                await transport._recv_next()
+        transport._unregister_data_receiver(association)
+        assert transport._data_receiver is None
+        return association.taken
+
+    assert most - 1000 < asyncio.run(scenario()) <= most
 
 
 def protocol(kind):

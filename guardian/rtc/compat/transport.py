@@ -3,8 +3,9 @@
 In stock aiortc (1.16) one datagram that nobody had to sign, empty or longer than 1500 bytes, ends the task
 that receives everything, and the call with it; so does a signed packet with an extension of the wrong
 length. Every SSRC that a peer makes up is remembered for ever, also by libsrtp, which gets slower with each.
-Of a datagram with several DTLS records one is read, and the others gather. And whatever comes is taken for
-the other side's, whoever sent it: one alert of a stranger while a leg connects, and it never does.
+Of a datagram with several DTLS records one is read, and the others gather; so do pieces of messages over a
+data channel that never end. And whatever comes is taken for the other side's, whoever sent it: one alert of
+a stranger while a leg connects, and it never does.
 """
 
 from __future__ import annotations
@@ -16,7 +17,14 @@ from collections.abc import Callable
 from typing import Any
 
 from aioice.ice import Connection, StunProtocol
-from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport, RtpReceiver, RtpRouter, State
+from aiortc.rtcdtlstransport import (
+    DataReceiver,
+    RTCCertificate,
+    RTCDtlsTransport,
+    RtpReceiver,
+    RtpRouter,
+    State,
+)
 from aiortc.rtcicetransport import RTCIceTransport
 from aiortc.rtp import RtpPacket
 from OpenSSL import SSL
@@ -27,6 +35,8 @@ logger = logging.getLogger(__name__)
 _MOST_SSRCS = 32
 _MOST_STREAMS = 256
 """SSRCs of one connection: an SFU that changes them now and then stays far below."""
+_MOST_CHANNEL_BYTES = 64 * 1024
+"""Of SCTP in a connection's life: enough to close channels and for hours of heartbeats (RFC 9260, 8.3)."""
 _LONGEST = 2048
 """Bytes. What is sent over a network fits 1500."""
 _MOST_WAITING = 2048
@@ -81,6 +91,20 @@ class KnownStreams:
         clear = unprotect(data)
         self._ssrcs.add(ssrc)
         return clear
+
+
+class BriefChannels:
+    """Lets SCTP have what it takes to refuse data channels, and no more: it does not keep to its window."""
+
+    def __init__(self, receiver: DataReceiver) -> None:
+        self.receiver = receiver
+        self._left = _MOST_CHANNEL_BYTES
+
+    async def _handle_data(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left < 0:
+            raise ValueError("more has come over data channels than there is use for")
+        await self.receiver._handle_data(data)
 
 
 def read_packet(data: bytes, abs_send_time: int | None) -> RtpPacket:
@@ -140,6 +164,13 @@ class Transport(RTCDtlsTransport):
             "strange": sum(one.strange for one in sockets),
         }
 
+    def _register_data_receiver(self, receiver: DataReceiver) -> None:
+        super()._register_data_receiver(BriefChannels(receiver))
+
+    def _unregister_data_receiver(self, receiver: DataReceiver) -> None:
+        if isinstance(self._data_receiver, BriefChannels) and self._data_receiver.receiver is receiver:
+            self._data_receiver = None
+
     def _setup_srtp(self) -> None:
         super()._setup_srtp()
         if self._rx_srtp is not None:
@@ -154,13 +185,14 @@ class Transport(RTCDtlsTransport):
     def _drop_records(self) -> None:
         """Throws away what else a datagram held: it would wait for those after it. ConnectionError."""
         assert self._ssl is not None
+        count = 0
         try:
             while self._ssl.recv(_LONGEST):
-                self.malformed += 1
+                count += 1
         except SSL.ZeroReturnError:
             raise ConnectionError("the other side has hung up") from None
         except SSL.Error:
-            return
+            self.malformed += count > 0
 
     async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:
         # Stock makes two objects of twenty attributes for the extensions of every packet.
