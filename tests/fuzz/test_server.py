@@ -31,7 +31,7 @@ from tests.loopback.harness import (
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 _LOOK_S = 0.05
-_SETTLE_S = 20.0
+_SETTLE_S = 60.0
 _PICTURES_MISSED_S = 2.0
 """Two cores carry two calls, their four peers and the attack; by itself a call misses some tenths."""
 _GROWTH_MB = 48.0
