@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import socket
 import subprocess
@@ -64,9 +65,9 @@ def running(folder: Path) -> Iterator[Janus]:
         "admin: {\n  admin_http = false\n}\n",
         "utf-8",
     )
-    rooms = "".join(
-        f'room-{room}: {{\n  pin = "{pin}"\n  publishers = 6\n  audiocodec = "opus"\n'
-        '  videocodec = "vp8,h264"\n  record = false\n}\n'
+    rooms = f'general: {{\n  admin_key = "{secrets.token_urlsafe()}"\n}}\n' + "".join(
+        f'room-{room}: {{\n  pin = "{pin}"\n  secret = "{secrets.token_urlsafe()}"\n  is_private = true\n'
+        '  publishers = 6\n  audiocodec = "opus"\n  videocodec = "vp8,h264"\n  record = false\n}\n'
         for room, pin in ((RAW_ROOM, RAW_PIN), (PUBLIC_ROOM, PUBLIC_PIN))
     )
     (folder / "janus.plugin.videoroom.jcfg").write_text(rooms, "utf-8")

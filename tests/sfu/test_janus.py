@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
-import httpx
 import pytest
 
-from guardian.core.errors import SfuRefused
-from guardian.core.sfu import JanusRoom
 from guardian.core.violations import Role
 from guardian.demo.peers import CallClient, CameraTrack
 from tests.loopback.harness import (
@@ -22,17 +20,12 @@ from tests.loopback.harness import (
     until,
     watch,
 )
-from tests.sfu import janus_server, participants
 from tests.sfu.janus_server import PUBLIC_PIN, PUBLIC_ROOM, RAW_PIN, RAW_ROOM, Janus
+from tests.sfu.participants import attending, connect, guest, rooms
 
 SIZE = (320, 240)
-
-
-@pytest.fixture(scope="module")
-def janus(need, tmp_path_factory):
-    need("janus")
-    with janus_server.running(tmp_path_factory.mktemp("janus")) as server:
-        yield server
+NO_SUCH_FEED, WORD_MISSING, WRONG_WORD = 428, 429, 433
+"""Error codes of Janus: of a PIN and of a room's secret alike."""
 
 
 @pytest.fixture(scope="module")
@@ -41,34 +34,20 @@ def server(janus, tmp_path_factory):
         yield running
 
 
-def rooms(janus: Janus) -> dict[Role, JanusRoom]:
-    return {
-        Role.SHOPPER: JanusRoom(janus.url, RAW_ROOM, RAW_PIN),
-        Role.MERCHANT: JanusRoom(janus.url, PUBLIC_ROOM, PUBLIC_PIN),
-    }
-
-
-async def connect(server: Server, call_id: str, role: Role, janus: Janus, **changes) -> httpx.Response:
-    place = rooms(janus)[role]
-    body = {"role": role, "janus": {"url": place.url, "room": place.room, "pin": place.pin, **changes}}
-    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as http:
-        return await http.post(f"/v1/calls/{call_id}/connect", json=body)
-
-
 @asynccontextmanager
 async def both_inside(server: Server, janus: Janus):
     """(client, call_id, shopper, merchant): both in their rooms and sending, Guardian in both rooms."""
     places = rooms(janus)
     async with (
         CallClient(server.url) as client,
-        participants.guest(places[Role.SHOPPER], "shopper") as shopper,
-        participants.guest(places[Role.MERCHANT], "merchant") as merchant,
+        guest(places[Role.SHOPPER], "shopper") as shopper,
+        guest(places[Role.MERCHANT], "merchant") as merchant,
     ):
         call_id, _ = await client.create(mode="selfie")
         await shopper.publish(ToneTrack(), CameraTrack(canary_pictures(SIZE), 30))
         await merchant.publish(ToneTrack(), CameraTrack(canary_pictures(SIZE), 15))
         for role in Role:
-            answer = await connect(server, call_id, role, janus)
+            answer = await connect(server, call_id, role, places[role])
             assert answer.status_code == 200, answer.text
         await shopper.watch_guardian()
         await merchant.watch_guardian()
@@ -124,17 +103,35 @@ def test_a_shopper_who_publishes_again_is_seen_again_and_never_raw(server, janus
     assert seen.canary_blocks == 0
 
 
-def test_the_merchants_token_cannot_open_the_raw_feed(server, janus):
+def test_the_merchants_pin_opens_nothing_of_the_shoppers_room(server, janus):
+    """Whoever knows the number of a room is told who is there; all else asks for words the merchant lacks."""
+
     async def main():
-        async with both_inside(server, janus):
-            raw = JanusRoom(janus.url, RAW_ROOM, PUBLIC_PIN)
-            with pytest.raises(SfuRefused, match="refused to join"):
-                async with participants.guest(raw, "merchant"):
-                    pass
-            no_pin = JanusRoom(janus.url, RAW_ROOM)
-            with pytest.raises(SfuRefused, match="refused to join"):
-                async with participants.guest(no_pin, "merchant"):
-                    pass
+        places = rooms(janus)
+        async with both_inside(server, janus), attending(places[Role.MERCHANT]) as stranger:
+
+            async def present(room: int) -> dict[str, int]:
+                told = await stranger.says(request="listparticipants", room=room)
+                return {one["display"]: one["id"] for one in told["participants"]}
+
+            assert set(await present(PUBLIC_ROOM)) == {"guardian", "merchant"}
+            feed = (await present(RAW_ROOM))["shopper"]
+            join = {"request": "join", "room": RAW_ROOM, "pin": PUBLIC_PIN}
+            watch = {**join, "ptype": "subscriber", "streams": [{"feed": feed}]}
+            sink = {"host": "127.0.0.1", "streams": [{"mid": "1", "port": 9}]}
+            forward = {"request": "rtp_forward", "room": RAW_ROOM, "publisher_id": feed, **sink}
+            refusals = [
+                (WRONG_WORD, {**join, "ptype": "publisher"}),
+                (WRONG_WORD, watch),
+                (WORD_MISSING, {name: value for name, value in watch.items() if name != "pin"}),
+                (NO_SUCH_FEED, {**watch, "room": PUBLIC_ROOM}),
+                (WORD_MISSING, forward),
+                (WRONG_WORD, {**forward, "secret": PUBLIC_PIN}),
+                (WORD_MISSING, {"request": "edit", "room": RAW_ROOM, "new_pin": PUBLIC_PIN}),
+            ]
+            for code, request in refusals:
+                said = await stranger.says(**request)
+                assert said.get("error_code") == code, (request, said)
 
     asyncio.run(main())
 
@@ -148,10 +145,12 @@ def test_the_merchants_token_cannot_open_the_raw_feed(server, janus):
     ],
 )
 def test_a_room_that_lets_nobody_in_is_told(server, janus, changes, status, words):
+    place = replace(rooms(janus)[Role.SHOPPER], **changes)
+
     async def main():
         async with CallClient(server.url) as client:
             call_id, _ = await client.create()
-            answer = await connect(server, call_id, Role.SHOPPER, janus, **changes)
+            answer = await connect(server, call_id, Role.SHOPPER, place)
             await client.hang_up(call_id)
             return answer
 
