@@ -17,7 +17,7 @@ import numpy as np
 
 from guardian.core.violations import Role
 from guardian.demo.peers import CallClient, LegTicket
-from tests.browser.captures import Film
+from tests.browser.captures import COLOURS, Film
 from tests.browser.stage import Stage
 from tests.loopback.harness import Server
 
@@ -35,6 +35,7 @@ FLAGS = (
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
 )
+LOUD_DB = -50.0
 LIMIT_S = 60.0
 """How long anything that has to happen may take on a slow machine."""
 
@@ -88,6 +89,10 @@ class Person:
             [{"url": ticket.url, "token": ticket.token}, {**wish, "watcher": self._name}],
         )
 
+    async def answer(self, offer: str) -> str:
+        """Shows what an offer from elsewhere has to show; the answer to it."""
+        return await self.page.evaluate("([sdp, who]) => person.answer(sdp, who)", [offer, self._name])
+
     async def do(self, expression: str, argument: Any = None) -> Any:
         """Evaluates something in the page."""
         return await self.page.evaluate(expression, argument)
@@ -133,6 +138,43 @@ async def until(
         assert time.monotonic() < deadline, f"{what} did not come within {LIMIT_S} s. {await instead()}"
         await asyncio.sleep(0.25)
     return found
+
+
+async def hears(person: Person, hertz: float) -> None:
+    """Waits until a participant hears nothing as loud as the other one's tone."""
+
+    async def heard() -> bool:
+        found, level = await person.do("person.pitch()")
+        return abs(found - hertz) < 30 and level > LOUD_DB
+
+    await until(heard, f"a tone of {hertz} Hz")
+
+
+async def sees_the_merchants_card(person: Person) -> None:
+    """Waits until the shopper's page shows the merchant's own four colours."""
+
+    async def shown() -> bool:
+        if not (await person.stats())["presented"]:
+            return False
+        picture = await person.picture()
+        h, w = picture.shape[:2]
+        corners = [picture[h // 4 * y, w // 4 * x] for y in (1, 3) for x in (1, 3)]
+        return np.abs(np.array(corners, np.int16) - COLOURS).max() < 30
+
+    await until(shown, "the merchant's picture")
+
+
+async def goes_on(person: Person) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Waits until the page has decoded and shown more pictures; its stats before and after."""
+    before = await person.stats()
+    decoded, presented = before["received"]["video"]["framesDecoded"], before["presented"][2]
+
+    async def more() -> dict[str, Any] | None:
+        after = await person.stats()
+        enough = after["received"]["video"]["framesDecoded"] > decoded + 15
+        return after if enough and after["presented"][2] > presented + 10 else None
+
+    return before, await until(more, "more pictures")
 
 
 @dataclass(frozen=True)

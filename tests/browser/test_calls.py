@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from guardian.core.violations import Role
-from tests.browser.captures import COLOURS, MERCHANT_HZ, SHOPPER_HZ
-from tests.browser.people import until
+from tests.browser.captures import MERCHANT_HZ, SHOPPER_HZ
+from tests.browser.people import goes_on, hears, sees_the_merchants_card, until
 from tests.conftest import lacking
 
 pytestmark = pytest.mark.real
 ORIENTATION = "urn:3gpp:video-orientation"
 SIZE = (640, 480)
-LOUD_DB = -50.0
 LAYERS = [
     {"rid": "q", "scaleResolutionDownBy": 4},
     {"rid": "h", "scaleResolutionDownBy": 2},
     {"rid": "f"},
 ]
-
-
-async def hears(person, hertz):
-    """Waits until a participant hears nothing as loud as the other one's tone."""
-
-    async def heard():
-        found, level = await person.do("person.pitch()")
-        return abs(found - hertz) < 30 and level > LOUD_DB
-
-    await until(heard, f"a tone of {hertz} Hz")
-
-
-async def sees_the_merchants_card(person):
-    """Waits until the shopper's page shows the merchant's own four colours."""
-
-    async def shown():
-        if not (await person.stats())["presented"]:
-            return False
-        picture = await person.picture()
-        h, w = picture.shape[:2]
-        corners = [picture[h // 4 * y, w // 4 * x] for y in (1, 3) for x in (1, 3)]
-        return np.abs(np.array(corners, np.int16) - COLOURS).max() < 30
-
-    await until(shown, "the merchant's picture")
 
 
 async def codecs(person):
@@ -58,15 +32,7 @@ def test_a_shopper_and_a_merchant_see_and_hear_each_other(talk, tmp_path):
         await sees_the_merchants_card(talk.shopper)
         await hears(talk.shopper, MERCHANT_HZ)
         await hears(talk.merchant, SHOPPER_HZ)
-        before, after = await talk.merchant.stats(), None
-
-        async def goes_on():
-            nonlocal after
-            after = await talk.merchant.stats()
-            more = after["received"]["video"]["framesDecoded"] - before["received"]["video"]["framesDecoded"]
-            return more > 15 and after["presented"][2] > before["presented"][2] + 10
-
-        await until(goes_on, "more pictures")
+        before, after = await goes_on(talk.merchant)
         for who in Role:
             await talk.of(who).page.screenshot(path=tmp_path / f"{who}.png")
             assert await codecs(talk.of(who)) == ("video/VP8", "video/VP8")

@@ -11,6 +11,7 @@ class Person {
   constructor() {
     this.stream = null;
     this.peer = null;
+    this.receiver = null;
     this.session = null;
     this.presented = [];
     this.analyser = null;
@@ -38,13 +39,8 @@ class Person {
     await this.keepSize(peer);
     const found = [];
     peer.onicecandidate = ({ candidate }) => { if (candidate && candidate.candidate) found.push(candidate); };
-    const all = gathered(peer);
     const offer = await peer.createOffer();
-    if (!wish.trickle) {
-      await peer.setLocalDescription(offer);
-      await all;
-    }
-    const told = wish.trickle ? offer.sdp : peer.localDescription.sdp;
+    const told = wish.trickle ? offer.sdp : await described(peer, offer);
     const response = await fetch(ticket.url, {
       method: "POST",
       headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${ticket.token}` },
@@ -58,6 +54,7 @@ class Person {
       token: ticket.token,
     };
     const answer = { status: response.status, offer: told, answer: text };
+    const all = gathered(peer);
     if (wish.trickle) {
       // Only now are the servers known that candidates can be had from (RFC 9725 section 4.6).
       peer.setConfiguration({ ...wish.ice, iceServers: linked(response.headers.get("Link") || "") });
@@ -69,6 +66,25 @@ class Person {
       answer.patched = await this.patch(fragment(offer.sdp, found));
     }
     return answer;
+  }
+
+  // Through an SFU somebody else speaks for the page: `peer` sends, and `receiver` shows what is there.
+  async offer() {
+    const peer = this.peer = new RTCPeerConnection();
+    this.addMedia(peer, { way: "whip" });
+    await this.keepSize(peer);
+    return described(peer, await peer.createOffer());
+  }
+
+  async accept(sdp) {
+    await this.peer.setRemoteDescription({ type: "answer", sdp });
+  }
+
+  async answer(sdp, watcher) {
+    const peer = this.receiver = new RTCPeerConnection();
+    peer.ontrack = ({ track }) => this.receive(track, watcher);
+    await peer.setRemoteDescription({ type: "offer", sdp });
+    return described(peer, await peer.createAnswer());
   }
 
   addMedia(peer, wish) {
@@ -138,20 +154,11 @@ class Person {
     await sender.setParameters(parameters);
   }
 
-  // What one would see in getStats of the connection, cut down to what the tests ask for.
+  // What one would see in getStats of the connections, cut down to what the tests ask for.
   async stats() {
-    const report = await this.peer.getStats();
-    const found = { state: this.peer.connectionState, presented: this.presented, received: {}, sent: {} };
-    for (const entry of report.values()) {
-      const codec = entry.codecId && report.get(entry.codecId);
-      const named = { ...entry, codec: codec && codec.mimeType };
-      if (entry.type === "inbound-rtp") found.received[entry.kind] = named;
-      if (entry.type === "outbound-rtp" && (entry.active ?? true)) found.sent[entry.kind] = named;
-      if (entry.type === "transport" && entry.selectedCandidatePairId) {
-        const pair = report.get(entry.selectedCandidatePairId);
-        found.local = report.get(pair.localCandidateId).candidateType;
-        found.remote = report.get(pair.remoteCandidateId).candidateType;
-      }
+    const found = { presented: this.presented, received: {}, sent: {} };
+    for (const peer of [this.peer, this.receiver]) {
+      if (peer) note(found, await peer.getStats());
     }
     return found;
   }
@@ -172,6 +179,14 @@ class Person {
     canvas.getContext("2d").drawImage(theirs, 0, 0);
     return canvas.toDataURL("image/png").split(",")[1];
   }
+}
+
+// The SDP of a description with all its candidates.
+async function described(peer, description) {
+  const all = gathered(peer);
+  await peer.setLocalDescription(description);
+  await all;
+  return peer.localDescription.sdp;
 }
 
 function gathered(peer) {
@@ -195,6 +210,20 @@ function linked(header) {
     const named = Object.fromEntries([...rest.matchAll(/([\w-]+)="((?:[^"\\]|\\.)*)"/g)].map(([, key, value]) => [key, value]));
     return { urls, username: named.username, credential: named.credential };
   });
+}
+
+function note(found, report) {
+  for (const entry of report.values()) {
+    const codec = entry.codecId && report.get(entry.codecId);
+    const named = { ...entry, codec: codec && codec.mimeType };
+    if (entry.type === "inbound-rtp") found.received[entry.kind] = named;
+    if (entry.type === "outbound-rtp" && (entry.active ?? true)) found.sent[entry.kind] = named;
+    if (entry.type === "transport" && entry.selectedCandidatePairId) {
+      const pair = report.get(entry.selectedCandidatePairId);
+      found.local = report.get(pair.localCandidateId).candidateType;
+      found.remote = report.get(pair.remoteCandidateId).candidateType;
+    }
+  }
 }
 
 function fragment(sdp, candidates) {
