@@ -40,6 +40,24 @@ def test_a_call_of_another_tenant_is_not_there(keyed, call_body, refused):
     assert "c" in server.host.calls
 
 
+def test_the_token_of_a_leg_is_no_key(keyed, call_body, refused):
+    """Who takes part in a call neither says where the other one is met nor what may be shown."""
+    server, _, _, mine, _ = keyed
+    call = server.client.post("/v1/calls", json=call_body(call_id="c"), headers=shown(mine)).json()
+    place = {"url": "http://127.0.0.1:8088/janus", "room": 1002, "pin": "merchant-may"}
+    for leg in call["legs"].values():
+        for path, body in (
+            ("/connect", {"role": "shopper", "janus": place}),
+            ("/mode", {"mode": "install"}),
+            ("/consent", {"scopes": ["protect"]}),
+        ):
+            answer = server.client.post(f"/v1/calls/c{path}", json=body, headers=shown(leg["token"]))
+            refused(answer, 401)
+        refused(server.client.get("/v1/calls/c", headers=shown(leg["token"])), 401)
+        refused(server.client.delete("/v1/calls/c", headers=shown(leg["token"])), 401)
+    assert "c" in server.host.calls
+
+
 def test_a_revoked_key_is_refused_at_once(keyed, call_body, refused):
     server, keys, key, _, other = keyed
     assert server.client.get("/v1/cases", headers=shown(other)).status_code == 404
