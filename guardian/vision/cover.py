@@ -27,8 +27,6 @@ F32 = npt.NDArray[np.float32]
 
 CELL, STRICT_CELL = 16, 32
 GREY = (110.0, 128.0, 128.0)
-_MID_CELLS = 4
-"""Cells are first scaled up this much smoothly, then on linearly: smooth, at half the cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +51,9 @@ def cover(raw: RawFrame, covering: Covering) -> SafeFrame:
     y = buffer[:h]
     u = flat[w * h : w * h * 5 // 4].reshape(h // 2, w // 2)
     v = flat[w * h * 5 // 4 :].reshape(h // 2, w // 2)
+    hidden = np.asarray(cv2.bitwise_not(covering.opacity), np.uint8)
     for average, target in zip(cells, (y, u, v), strict=True):
-        _scale_up(average, target)
+        _fill(average, hidden, target)
     _show(raw.planes, covering.opacity, (y, u, v))
     buffer.setflags(write=False)
     return SafeFrame(Planes(y, u, v), raw.t, raw.arrived, Showing.COVERED)
@@ -132,16 +131,16 @@ def _push_pull(stack: F32) -> F32:
     return np.asarray(np.where(weight > 1e-6, stack[:, :, :3] / np.maximum(weight, 1e-6), coarse), np.float32)
 
 
-def _scale_up(cells: U8, out: U8) -> None:
-    """Fills `out` with the cells, smoothly."""
+def _fill(cells: U8, hidden: U8, out: U8) -> None:
+    """Fills `out` with the cells as far as it is hidden: 0 where `hidden`, of any small size, is 0."""
     h, w = out.shape
-    mid = (min(cells.shape[1] * _MID_CELLS, w), min(cells.shape[0] * _MID_CELLS, h))
-    smooth = cv2.resize(cells, mid, interpolation=cv2.INTER_CUBIC)
-    cv2.resize(smooth, (w, h), dst=out, interpolation=cv2.INTER_LINEAR)
+    # Smoothly to the small size, then on linearly: as smooth, at half the cost.
+    smooth = cv2.resize(cells, (hidden.shape[1], hidden.shape[0]), interpolation=cv2.INTER_CUBIC)
+    cv2.resize(cv2.multiply(smooth, hidden, scale=1 / 255), (w, h), dst=out, interpolation=cv2.INTER_LINEAR)
 
 
 def _show(raw: Planes, opacity: U8, out: tuple[U8, U8, U8]) -> None:
-    """Lays the raw picture over `out` as far as it may be seen."""
+    """Adds the raw picture to `out` as far as it may be seen."""
     x, y, w, h = cv2.boundingRect(opacity)
     if not w or not h:
         return
@@ -156,14 +155,12 @@ def _show(raw: Planes, opacity: U8, out: tuple[U8, U8, U8]) -> None:
     if pixels is None:
         return
     x0, y0, x1, y1 = pixels
-    _blend(raw.y[y0:y1, x0:x1], luma[y0:y1, x0:x1], out[0][y0:y1, x0:x1])
+    _add(raw.y[y0:y1, x0:x1], luma[y0:y1, x0:x1], out[0][y0:y1, x0:x1])
     part = np.s_[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2]
-    _blend(raw.u[part], chroma[part], out[1][part])
-    _blend(raw.v[part], chroma[part], out[2][part])
+    _add(raw.u[part], chroma[part], out[1][part])
+    _add(raw.v[part], chroma[part], out[2][part])
 
 
-def _blend(raw: U8, shown: U8, out: U8) -> None:
-    """out = raw where shown is 255, out where it is 0, a mix between."""
-    hidden = cv2.multiply(out, cv2.bitwise_not(shown), scale=1 / 255)
-    cv2.multiply(raw, shown, dst=out, scale=1 / 255)
-    cv2.add(out, hidden, dst=out)
+def _add(raw: U8, shown: U8, out: U8) -> None:
+    """out += raw as far as shown: all of it where that is 255, nothing where it is 0."""
+    cv2.add(out, cv2.multiply(raw, shown, scale=1 / 255), dst=out)
