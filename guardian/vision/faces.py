@@ -210,7 +210,8 @@ class TurningFaceFinder:
         return found * np.array([sx, sy, sx, sy, 1], np.float32) + np.array([x0, y0, 0, 0, 0], np.float32)
 
     def _new_scene(self, planes: Planes) -> bool:
-        thumbnail = np.asarray(cv2.resize(planes.y, (32, 24), interpolation=cv2.INTER_LINEAR), np.uint8)
+        # Averages and not samples: a hand that shakes moves every sample of a patterned wall, and no average.
+        thumbnail = np.asarray(cv2.resize(planes.y, (32, 24), interpolation=cv2.INTER_AREA), np.uint8)
         before, self._thumbnail = self._thumbnail, thumbnail
         if before is None or planes.size != self._size:
             self._size = planes.size

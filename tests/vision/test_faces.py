@@ -138,6 +138,31 @@ def test_a_person_moving_through_a_room_is_protected_in_every_frame(weights):
     assert covered == 37
 
 
+class NoFace:
+    name, multiple = "none", 32
+
+    def detect(self, bgr):
+        return np.zeros((0, 5), np.float32)
+
+
+def wall(shift, tone=110):
+    """A patterned wall whose pattern stands a few pixels further on."""
+    x = np.arange(640) + shift
+    luma = np.broadcast_to(np.where(x // 10 % 2, tone + 60, tone - 60), (480, 640)).astype(np.uint8)
+    half = np.full((240, 320), 128, np.uint8)
+    return Planes(luma, half, half)
+
+
+def test_a_new_scene_gets_every_look_and_a_hand_that_shakes_does_not():
+    finder = TurningFaceFinder(NoFace())
+    looks = []
+    for planes in [wall(0), wall(0), wall(10), wall(3), wall(14), wall(0, tone=180)]:
+        finder.find(planes)
+        looks.append(finder.looks)
+    everything = 1 + sum(len(one.looks) for one in FAR_SIGHTED)
+    assert [count == everything for count in looks] == [True, False, False, False, False, True]
+
+
 def test_sizes_for_networks_are_multiples_and_no_larger_than_wanted():
     for w, h in ((640, 480), (1280, 720), (480, 640), (100, 2000), (64, 64)):
         small = fit(w, h, 256 * 192, 32)
