@@ -28,6 +28,7 @@ from guardian.rtc.convert import VIDEO_CLOCK, VIDEO_TIME_BASE, writable_rows
 
 LOOP = 512
 """Pictures until the numbers begin again: more seconds than any delay that is believed."""
+SWAYS = 8
 _KEY_EVERY = 60
 _BITS_PER_PIXEL = 0.1
 
@@ -64,11 +65,17 @@ def still(size: tuple[int, int]) -> Planes:
     return planes_from_rgb(np.ascontiguousarray(rgb))
 
 
+def sway(number: int) -> int:
+    """How far this picture is swayed: 0 up to SWAYS - 1 and back, for a jump would be a new scene."""
+    at = number // 4 % (2 * SWAYS - 2)
+    return min(at, 2 * SWAYS - 2 - at)
+
+
 def _pictures(film: Film) -> Iterator[av.VideoFrame]:
     """One loop of numbered pictures that sway by a few pixels, so that nothing stands still."""
     scene = still(film.size)
     for number in range(LOOP):
-        luma = np.roll(scene.y, 2 * (number // 4 % 8), axis=1)
+        luma = np.roll(scene.y, 2 * sway(number), axis=1)
         timecode.paint(luma, number)
         frame = av.VideoFrame(*film.size, "yuv420p")
         for index, plane in enumerate((luma, scene.u, scene.v)):

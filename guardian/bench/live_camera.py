@@ -17,12 +17,11 @@ from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
 from guardian.bench import timecode
-from guardian.bench.camera import LOOP, Film, SentTimes, still
+from guardian.bench.camera import LOOP, SWAYS, Film, SentTimes, still, sway
 from guardian.bench.pair import number_of
 from guardian.core.canary import BLOCK, Canary
 from guardian.rtc.convert import VIDEO_CLOCK, VIDEO_TIME_BASE, planes_of, writable_rows
 
-_SWAYS = 8
 _STRENGTH = 22.0
 _MARGIN = 48
 """Pixels beside the person in which the cover may still be growing or shrinking."""
@@ -43,8 +42,8 @@ class LiveCamera(MediaStreamTrack):
         canary = Canary.of_size(*film.size)
         where = np.kron(searchable(film.size), np.ones((BLOCK, BLOCK), np.bool_))
         self._lumas = []
-        for sway in range(_SWAYS):
-            luma = np.roll(self._still.y, 2 * sway, axis=1)
+        for step in range(SWAYS):
+            luma = np.roll(self._still.y, 2 * step, axis=1)
             part = luma[: where.shape[0], : where.shape[1]]
             painted = canary.painted(luma, _STRENGTH)[: where.shape[0], : where.shape[1]]
             part[where] = painted[where]
@@ -60,7 +59,7 @@ class LiveCamera(MediaStreamTrack):
         number = self._count % LOOP
         frame = av.VideoFrame(*self._film.size, "yuv420p")
         luma = writable_rows(frame, 0)[:, : self._film.size[0]]
-        luma[:] = self._lumas[number // 4 % _SWAYS]
+        luma[:] = self._lumas[sway(number)]
         timecode.paint(luma, number)
         for index, plane in ((1, self._still.u), (2, self._still.v)):
             writable_rows(frame, index)[:, : plane.shape[1]] = plane
@@ -77,7 +76,7 @@ def searchable(size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """
     width, height = size
     side = height - timecode.ROWS
-    left, right = (width - side) // 2 - _MARGIN, (width + side) // 2 + _MARGIN + 2 * _SWAYS
+    left, right = (width - side) // 2 - _MARGIN, (width + side) // 2 + _MARGIN + 2 * SWAYS
     columns = np.arange(width // BLOCK) * BLOCK
     rows = np.arange(height // BLOCK) * BLOCK >= timecode.ROWS
     beside = (columns + BLOCK <= left) | (columns >= right)
