@@ -40,7 +40,7 @@ bench: $(DEMO_READY) $(WEIGHTS_READY) ## Measure vision and calls beside their p
 	@$(BIN)/guardian bench call $(ARGS)
 
 chaos: $(DEMO_READY) $(WEIGHTS_READY) ## Open and close 200 calls; fails when something grows
-	@$(BIN)/python benchmarks/churn.py --check $(ARGS)
+	@MALLOC_ARENA_MAX=1 $(BIN)/python benchmarks/churn.py --check $(ARGS)
 
 serve: $(DEMO_READY) $(WEIGHTS_READY) ## Run the sidecar with its default settings
 	@$(BIN)/guardian serve $(ARGS)

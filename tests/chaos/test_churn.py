@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 @pytest.fixture(scope="module")
 def rows():
-    found = asyncio.run(measure(Effort(calls=10, batch=5, at_once=2, closings=3), quiet_steps()))
+    found = asyncio.run(measure(Effort(calls=10, batch=5, at_once=2, closings=5), quiet_steps()))
     return {row["what"]: row for row in found}
 
 
@@ -41,7 +41,7 @@ def test_the_end_of_a_call_delays_no_picture_of_another(rows):
     (row,) = [row for what, row in rows.items() if what.startswith("worst delay")]
     assert min(row["pictures"]) > 20
     # The median of the closings, and beyond what it changes by itself on a machine that tests share.
-    assert row["per_call"] <= DELAYED_MS + 2 * row["noise_ms"]
+    assert row["per_call"] <= DELAYED_MS + row["noise_ms"]
 
 
 def test_what_grows_is_told():
