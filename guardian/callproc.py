@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from guardian.call.lane import process_stands_back
 from guardian.call.legs import Leg, LegMaker, Sources
 from guardian.call.picture import Eyes
 from guardian.call.session import CallSession, Workshop
@@ -46,6 +47,7 @@ logger = logging.getLogger(__name__)
 _BEAT_S = 1.0
 _START_S = 15.0
 _LAST_WORDS_S = 6.0
+_ENDING_NICENESS = 10
 
 
 @dataclass(slots=True)
@@ -215,6 +217,9 @@ class CallProcess:
             case Action.TRICKLE:
                 await call.trickle(message["session_id"], message["fragment"])
             case Action.HANG_UP:
+                if message["session_id"] is None:
+                    # Nothing of this call is urgent any more; other calls' pictures are.
+                    process_stands_back(_ENDING_NICENESS)
                 call.hang_up(message["session_id"], message["reason"])
             case Action.CONNECT:
                 await call.connect(Role(message["role"]), place_from_json(message["place"]))

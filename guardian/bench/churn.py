@@ -39,7 +39,10 @@ _STEADY = Film((640, 480), 30)
 _PICTURE_S = 60.0
 _GONE_S, _LOOK_S = 15.0, 0.1
 _LOOKS = 10
-_WINDOW_S, _PAUSE_S = 0.6, 0.3
+_WINDOW_S = 2.2
+"""A little more than 64 pictures of the steady film, so that each window holds the same events of it."""
+_PAUSE_S = 4.0
+"""Until what opening a call costs is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,41 +190,36 @@ async def _all_gone(guardian: GuardianBox) -> None:
 
 
 async def _closings(guardian: GuardianBox, lines: tuple[Line, ...], effort: Effort, steps: Steps) -> Row:
-    """Worst delays of a call's pictures while others are hung up, and between."""
+    """Worst delays of a call's pictures while another is hung up, and after that, alone. One at a time: more
+    calls than cores delay each other by more than any ending does."""
     windows: list[tuple[list[float], list[float], list[float]]] = []
-    left = effort.closings
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
         steady, watching = await _settled(await _open(guardian, _STEADY, lines, stack), tasks)
-        while left > 0:
-            async with AsyncExitStack() as others:
-                steps.begin(f"{left} calls to hang up beside another")
-                beside = [
-                    await _settled(await _open(guardian, _OTHERS, lines, others), tasks)
-                    for _ in range(min(left, effort.at_once))
-                ]
-                for call, theirs in beside:
-                    watching += theirs
-                    await asyncio.sleep(_PAUSE_S)
-                    calm = await _delays(steady, None), await _delays(steady, None)
-                    windows.append((*calm, await _delays(steady, call.box)))
-                    steps.done()
-                left -= len(beside)
+        for turn in range(effort.closings):
+            steps.begin(f"hanging up beside another call: {turn + 1} of {effort.closings}")
+            async with AsyncExitStack() as other:
+                beside, theirs = await _settled(await _open(guardian, _OTHERS, lines, other), tasks)
+                watching += theirs
+                await asyncio.sleep(_PAUSE_S)
+                closing = await _delays(steady, beside.box)
+            windows.append((closing, await _delays(steady, None), await _delays(steady, None)))
+            steps.done()
         for task in watching:
             task.cancel()
     return _noticed(windows)
 
 
 def _noticed(windows: Sequence[tuple[list[float], list[float], list[float]]]) -> Row:
-    """Worst delays when it was calm and when a call ended; per_call is the median of each closing less the
-    calm just before it, noise_ms the same of one calm and the calm before."""
+    """Worst delays alone and while a call ended; per_call is the median of each closing less the calm just
+    after it, noise_ms the same of that calm and the next."""
     worst = [tuple(max(delays) for delays in three) for three in windows if all(three)]
-    later = [closing - calm for _, calm, closing in worst]
+    later = [closing - calm for closing, calm, _ in worst]
     return {
         "what": "worst delay of another call's picture, ms",
-        "before": max((max(earlier, calm) for earlier, calm, _ in worst), default=None),
-        "after": max((closing for *_, closing in worst), default=None),
+        "before": float(np.median([calm for _, calm, _ in worst])) if worst else None,
+        "after": float(np.median([closing for closing, *_ in worst])) if worst else None,
         "per_call": float(np.median(later)) if later else None,
-        "noise_ms": float(np.median([abs(calm - earlier) for earlier, calm, _ in worst])) if worst else None,
+        "noise_ms": float(np.median([abs(calm - next_) for _, calm, next_ in worst])) if worst else None,
         "later_ms": later,
         "pictures": [sum(len(three[at]) for three in windows) for at in range(3)],
     }

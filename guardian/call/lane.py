@@ -28,6 +28,14 @@ def _stand_back(niceness: int) -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
 
+def process_stands_back(niceness: int) -> None:
+    """Every thread of this process runs only when no other wants the core, from now on. Linux only."""
+    with suppress(OSError):  # No /proc: elsewhere, all threads go on as they are.
+        for thread in os.listdir("/proc/self/task"):
+            with suppress(OSError):  # It has ended, or a sandbox forbids it.
+                os.setpriority(os.PRIO_PROCESS, int(thread), niceness)
+
+
 class Lane:
     """Runs one function at a time in its own thread. A stuck function cannot be cancelled: its age
     is reported, and whoever supervises the process decides."""

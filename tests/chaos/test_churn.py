@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 @pytest.fixture(scope="module")
 def rows():
-    found = asyncio.run(measure(Effort(calls=10, batch=5, at_once=2, closings=5), quiet_steps()))
+    found = asyncio.run(measure(Effort(calls=10, batch=5, at_once=2, closings=4), quiet_steps()))
     return {row["what"]: row for row in found}
 
 
