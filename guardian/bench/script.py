@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -70,6 +70,43 @@ class Script:
 def run(script: Script) -> None:
     """Runs the script as a program; exits with 0, with 1 if nothing could be measured or a target was
     missed with --check, with 2 for wrong usage."""
+    program = _program()
+    program.command(help=script.question)(_command({"": script}))
+    program()
+
+
+def app_of(scripts: Mapping[str, Script], question: str) -> typer.Typer:
+    """A program with a command for each script, and `all` for one after the other."""
+    program = _program(question)
+    for name, script in scripts.items():
+        program.command(name, help=script.question)(_command({"": script}))
+    program.command("all", help="All of them; --plot writes a file for each, named after it.")(
+        _command(scripts)
+    )
+    return program
+
+
+def _program(question: str | None = None) -> typer.Typer:
+    return typer.Typer(
+        help=question,
+        add_completion=False,
+        pretty_exceptions_show_locals=False,
+        no_args_is_help=question is not None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wishes:
+    """What was asked for on the command line."""
+
+    quick: bool
+    json: Path | None
+    plot: Path | None
+    check: bool
+
+
+def _command(scripts: Mapping[str, Script]) -> Callable[..., None]:
+    """The command that runs these scripts by name, one after the other."""
 
     def main(
         quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter runs.")] = False,
@@ -77,35 +114,48 @@ def run(script: Script) -> None:
         plot: Annotated[Path | None, typer.Option("--plot", help="Draw the figures here, as SVG.")] = None,
         check: Annotated[bool, typer.Option("--check", help="Fail where a target is missed.")] = False,
     ) -> None:
-        console = Console(highlight=False, width=None if sys.stdout.isatty() else _PAGE)
-        if plot is not None and script.drawing is None:
-            raise typer.BadParameter("There is nothing to draw for this question.")
-        sentence = busy()
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        try:
-            with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-                rows = run_until_told((script.quick if quick else script.whole)(Steps(progress)))
-            _show(console, script, rows)
-            if json is not None:
-                write(json, rows)
-            if plot is not None and script.drawing is not None:
-                plot.write_text(script.drawing(rows), encoding="utf-8")
-        except (GuardianError, OSError, ExceptionGroup) as error:
-            reason = _sentence(error)
-            if reason is None:
-                raise
-            Console(stderr=True).print(reason, markup=False)
-            raise typer.Exit(1) from error
-        missed = script.misses(rows)
-        for said in [*([sentence] if sentence else []), *missed]:
-            console.print(said, markup=False)
-        if check and missed:
-            raise typer.Exit(1)
+        _work(scripts, _Wishes(quick, json, plot, check))
 
-    main.__doc__ = script.question
-    program = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
-    program.command()(main)
-    program()
+    return main
+
+
+def _work(scripts: Mapping[str, Script], wishes: _Wishes) -> None:
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PAGE)
+    if wishes.plot is not None and all(script.drawing is None for script in scripts.values()):
+        raise typer.BadParameter("There is nothing to draw for this question.")
+    sentence = busy()
+    rows: dict[str, list[Row]] = {}
+    try:
+        for name, script in scripts.items():
+            rows[name] = _measured(script, wishes)
+            if name:
+                console.print(script.question, markup=False)
+            _show(console, script, rows[name])
+            if wishes.plot is not None and script.drawing is not None:
+                path = wishes.plot.with_stem(f"{wishes.plot.stem}-{name}") if name else wishes.plot
+                path.write_text(script.drawing(rows[name]), encoding="utf-8")
+        if wishes.json is not None:
+            write(
+                wishes.json,
+                [{"table": name, **row} if name else row for name in rows for row in rows[name]],
+            )
+    except (GuardianError, OSError, ExceptionGroup) as error:
+        reason = _sentence(error)
+        if reason is None:
+            raise
+        Console(stderr=True).print(reason, markup=False)
+        raise typer.Exit(1) from error
+    missed = [said for name, script in scripts.items() for said in script.misses(rows[name])]
+    for said in [*([sentence] if sentence else []), *missed]:
+        console.print(said, markup=False)
+    if wishes.check and missed:
+        raise typer.Exit(1)
+
+
+def _measured(script: Script, wishes: _Wishes) -> list[Row]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        return run_until_told((script.quick if wishes.quick else script.whole)(Steps(progress)))
 
 
 def _sentence(error: Exception) -> str | None:

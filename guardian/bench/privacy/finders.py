@@ -1,0 +1,63 @@
+"""Finders that do worse than they can, or say again what they said."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from guardian.core.frames import Planes
+from guardian.core.notes import Face, Seen, Unknown
+from guardian.core.ports import FaceFinder, PersonFinder
+
+
+class Dropping:
+    """A face finder of which each face of each answer is lost with the same chance."""
+
+    def __init__(self, finder: FaceFinder, share: float, seed: int) -> None:
+        """share: 0..1 of the faces found that are lost."""
+        self._finder, self._share = finder, share
+        self._chance = np.random.default_rng(seed)
+        self.name = finder.name
+        self.looks = 0
+
+    def find(self, planes: Planes) -> Seen[tuple[Face, ...]] | Unknown:
+        """See `FaceFinder`."""
+        answer = self._finder.find(planes)
+        self.looks = self._finder.looks
+        if isinstance(answer, Unknown):
+            return answer
+        return Seen(tuple(face for face in answer.value if self._chance.random() >= self._share))
+
+
+class RepeatingFaces:
+    """A face finder that gives its last answer to every picture while `repeat` is set."""
+
+    def __init__(self, finder: FaceFinder) -> None:
+        self._finder = finder
+        self._last: Seen[tuple[Face, ...]] | Unknown = Unknown("nothing was looked at")
+        self.repeat = False
+        self.name = finder.name
+        self.looks = 0
+
+    def find(self, planes: Planes) -> Seen[tuple[Face, ...]] | Unknown:
+        """See `FaceFinder`."""
+        if not self.repeat:
+            self._last = self._finder.find(planes)
+            self.looks = self._finder.looks
+        return self._last
+
+
+class RepeatingPeople:
+    """A person finder that gives its last answer to every picture while `repeat` is set."""
+
+    def __init__(self, finder: PersonFinder) -> None:
+        self._finder = finder
+        self._last: Seen[npt.NDArray[np.float32]] | Unknown = Unknown("nothing was looked at")
+        self.repeat = False
+        self.name = finder.name
+
+    def find(self, planes: Planes) -> Seen[npt.NDArray[np.float32]] | Unknown:
+        """See `PersonFinder`."""
+        if not self.repeat:
+            self._last = self._finder.find(planes)
+        return self._last
