@@ -1,7 +1,8 @@
 """A frame number painted into a picture so coarsely that it survives protection and codecs.
 
-Ten fields of 64 x 64 pixels hold the number's bits; the row below holds their opposites, so neither
-brightness nor contrast matters. The background cover averages over far smaller areas.
+Ten fields of 64 x 64 pixels hold the bits of the number's Gray code; the row below holds their opposites,
+so neither brightness nor contrast matters. From one picture to the next a single field changes, for many at
+once would be a new scene. The background cover averages over far smaller areas.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ _CLEAR = 24
 
 def paint(luma: U8, number: int) -> None:
     """Paints `number` modulo COUNT into the top of the luma plane (h >= 128, w >= 640), in place."""
+    gray = number ^ number >> 1
     for bit in range(BITS):
-        one = number >> bit & 1
+        one = gray >> bit & 1
         columns = slice(bit * FIELD, (bit + 1) * FIELD)
         luma[:FIELD, columns] = _LIGHT if one else _DARK
         luma[FIELD:ROWS, columns] = _DARK if one else _LIGHT
@@ -30,7 +32,7 @@ def read(luma: U8, width: int) -> int | None:
 
     luma: the plane as it arrived, which may have been made smaller on its way.
     """
-    number = 0
+    gray = 0
     scale = luma.shape[1] / width
     reach = max(round(8 * scale), 1)
     upper_y, lower_y = round(FIELD * 0.5 * scale), round(FIELD * 1.5 * scale)
@@ -41,5 +43,9 @@ def read(luma: U8, width: int) -> int | None:
         lower = float(luma[lower_y - reach : lower_y + reach, columns].mean())
         if abs(upper - lower) < _CLEAR:
             return None
-        number |= (upper > lower) << bit
+        gray |= (upper > lower) << bit
+    number = 0
+    while gray:
+        number ^= gray
+        gray >>= 1
     return number
