@@ -130,6 +130,9 @@ def _bars(chart: Bars) -> str:
         number = _number(chart.top * tick / 4, chart.top)
         parts.append(f'<path d="M0 {y:.1f}H{_WIDE}" stroke="#ddd"/>')
         parts.append(f'<text x="-6" y="{y + 4:.1f}" text-anchor="end">{number}</text>')
+    for goal in chart.goals:
+        y = _CHART_H * (1 - goal / chart.top)
+        parts.append(f'<path d="M0 {y:.1f}H{_WIDE}" stroke="#333" stroke-dasharray="5 4"/>')
     wide = _WIDE / max(len(chart.groups), 1)
     bar = min(wide * 0.86 / max(len(chart.series), 1), 44)
     for at, group in enumerate(chart.groups):
@@ -138,9 +141,6 @@ def _bars(chart: Bars) -> str:
         for index, (name, values) in enumerate(chart.series.items()):
             left = x + (index - len(chart.series) / 2) * bar
             parts.append(_bar(chart, values[at], (left, bar), colours[name]))
-    for goal in chart.goals:
-        y = _CHART_H * (1 - goal / chart.top)
-        parts.append(f'<path d="M0 {y:.1f}H{_WIDE}" stroke="#333" stroke-dasharray="5 4"/>')
     return "".join(parts)
 
 

@@ -65,6 +65,8 @@ class Script:
     cells: Callable[[Row], Sequence[Any]]
     misses: Callable[[Sequence[Row]], list[str]]
     drawing: Callable[[Sequence[Row]], str] | None = None
+    timed: bool = True
+    """Whether other work on the machine falsifies the figures."""
 
 
 def run(script: Script) -> None:
@@ -123,7 +125,7 @@ def _work(scripts: Mapping[str, Script], wishes: _Wishes) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _PAGE)
     if wishes.plot is not None and all(script.drawing is None for script in scripts.values()):
         raise typer.BadParameter("There is nothing to draw for this question.")
-    sentence = busy()
+    sentence = busy() if any(script.timed for script in scripts.values()) else None
     rows: dict[str, list[Row]] = {}
     try:
         for name, script in scripts.items():

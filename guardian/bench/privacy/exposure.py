@@ -257,4 +257,5 @@ SCRIPT = Script(
     _cells,
     misses,
     drawing,
+    timed=False,
 )

@@ -328,4 +328,5 @@ SCRIPT = Script(
     _cells,
     misses,
     drawing,
+    timed=False,
 )

@@ -56,7 +56,8 @@ class Tally:
 
 def matched(found: Iterable[Face], faces: Sequence[Face]) -> tuple[list[Face], list[Face]]:
     """Faces found in a protected picture that its source had, and those that it had not."""
-    same, other = [], []
+    same: list[Face] = []
+    other: list[Face] = []
     for face in found:
         (same if any(face.box.iou(one.box) > SAME for one in faces) else other).append(face)
     return same, other
