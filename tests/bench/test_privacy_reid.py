@@ -12,6 +12,7 @@ import pytest
 from guardian.bench.privacy import reid
 from guardian.bench.privacy.attacks import LEARNED, NAIVE, PARROT, Rank1, best, folds, rate
 from guardian.bench.privacy.portraits import (
+    Portrait,
     averaged,
     box_in_scene,
     place,
@@ -81,32 +82,35 @@ def test_the_interval_is_that_of_wilson():
 # --- pictures ---------------------------------------------------------------------------------
 
 
-def portrait() -> np.ndarray:
+def portrait(picture: np.ndarray | None = None) -> Portrait:
     """Something that can be found again, as large as a portrait."""
-    rng = np.random.default_rng(2)
-    return cv2.resize(rng.integers(0, 256, (14, 11), np.uint8), (92, 112), interpolation=cv2.INTER_CUBIC)
+    if picture is None:
+        patches = np.random.default_rng(2).integers(0, 256, (14, 11), np.uint8)
+        picture = np.asarray(cv2.resize(patches, (92, 112), interpolation=cv2.INTER_CUBIC), np.uint8)
+    return Portrait(1, picture, Box(14, 22, 66, 80))
 
 
 def test_what_is_seen_lies_where_the_portrait_was_put_however_it_sways():
-    picture, region = portrait(), Box(10, 12, 60, 80)
+    one, region = portrait(), Box(10, 12, 60, 80)
+    takes = ((0, 0), (5, 0), (11, 3), (30, 7))
     crops = [
-        seen_at(scene_with(picture, frame, 0), region, place(picture, frame)).luma for frame in (0, 5, 11, 30)
+        seen_at(scene_with(one, frame, take), region, place(one, frame, take)).luma for frame, take in takes
     ]
     for crop in crops[1:]:
         assert np.abs(crop - crops[0]).mean() < 4
-    moved = seen_at(scene_with(picture, 0, 0), region.shifted(6, 0), place(picture, 0)).luma
+    moved = seen_at(scene_with(one, 0, 0), region.shifted(6, 0), place(one, 0, 0)).luma
     assert np.abs(moved - crops[0]).mean() > 15
 
 
 def test_an_average_is_finer_than_its_pictures():
-    picture, region = np.full((112, 92), 128, np.uint8), Box(20, 20, 30, 30)
-    crops = [seen_at(scene_with(picture, i, 0), region, place(picture, i)) for i in range(20)]
+    one, region = portrait(np.full((112, 92), 128, np.uint8)), Box(20, 20, 30, 30)
+    crops = [seen_at(scene_with(one, i, 0), region, place(one, i, 0)) for i in range(20)]
     assert averaged(crops).luma.std() < 0.5 * np.mean([crop.luma.std() for crop in crops])
 
 
 def test_the_usual_covers_change_the_box_and_nothing_else():
     planes = scene_with(portrait(), 0, 0)
-    box = box_in_scene(Box(20, 20, 40, 50), place(portrait(), 0))
+    box = box_in_scene(Box(20, 20, 40, 50), place(portrait(), 0, 0))
     x0, y0, x1, y1 = box.pixels(*planes.size)
     outside = np.ones(planes.y.shape, bool)
     outside[y0:y1, x0:x1] = False

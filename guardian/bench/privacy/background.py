@@ -62,7 +62,7 @@ class Effort:
 
 
 QUICK = Effort(16, 4, 6.0)
-WHOLE = Effort(1000, 16, 12.0)
+WHOLE = Effort(1000, 16, 8.0)
 
 
 class Pair:

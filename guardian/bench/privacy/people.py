@@ -21,7 +21,7 @@ _BORDER = 3
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """A photo, RGB (h, w, 3) of even size, and its person: uint8 (h, w), 255 where they are."""
+    """A photo, RGB (h, w, 3), sides multiples of four, and its person: uint8 (h, w), 255 where they are."""
 
     name: str
     rgb: U8
@@ -83,7 +83,7 @@ def _still(path: Path) -> Still:
     if mask is None:
         raise MediaError(f"{path} cannot be read as a mask.")
     scale = min(LONGEST / max(rgb.shape[:2]), 1.0)
-    w, h = (round(side * scale) // 2 * 2 for side in (rgb.shape[1], rgb.shape[0]))
+    w, h = (round(side * scale) // 4 * 4 for side in (rgb.shape[1], rgb.shape[0]))
     if scale < 1:
         rgb = np.asarray(cv2.resize(rgb, (w, h), interpolation=cv2.INTER_AREA), np.uint8)
     whole = cv2.resize(mask, (rgb.shape[1], rgb.shape[0]), interpolation=cv2.INTER_LINEAR)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, floor, pi, sin
+from math import ceil, floor, pi, sin, sqrt
 from pathlib import Path
 
 import cv2
@@ -17,22 +17,27 @@ import numpy as np
 import numpy.typing as npt
 
 from guardian.bench.privacy.takes import media
-from guardian.core.errors import MediaError, Unavailable
+from guardian.core.config import VisionConfig
+from guardian.core.errors import MediaError
 from guardian.core.frames import U8, Planes
 from guardian.core.geometry import Box
+from guardian.core.notes import Seen
+from guardian.core.ports import FaceFinder
 from guardian.demo.scene import planes_from_rgb, room
+from guardian.eyes import open_finders
 from guardian.models import ModelStore
-from guardian.vision.faces import YuNet
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
 SCENE = (640, 480)
-SCALE = 3.0
-"""Of the portraits (92x112) in the scene: faces of about 200 pixels, the largest usual ones, of which the
-most is seen through any cover made of cells of a fixed size."""
+FACE = 190.0
+"""Side of a square as large as a face in the scene, in pixels: of the largest usual ones most is seen through
+any cover that is made of cells of a fixed size."""
 CROP = (32, 40)
 """Width and height of what attacks see."""
+_MARKED, _LARGER = 320, 2.0
+"""Side of the picture in which a portrait's face is marked, and how much larger the portrait is there."""
 _NOISE = 2.0
 _ROOMS = 7
 _FACE = (0.14, 0.20, 0.72, 0.72)
@@ -67,55 +72,60 @@ def portraits(store: ModelStore, people: int) -> list[Portrait]:
     if len(files) < people:
         raise MediaError(f"{folder} does not hold {people} people.")
     pictures = [(person, _read(path)) for person in sorted(files)[:people] for path in files[person]]
-    found = store.find("face")
-    if found.model_id != "yunet":
-        raise Unavailable("Faces are marked with YuNet, which is not here; run guardian models pull face.")
-    net = YuNet(found.files["model"], 0.3)
-    return [Portrait(person, picture, face_in(picture, net)) for person, picture in pictures]
+    finder = open_finders(store, VisionConfig()).faces
+    return [Portrait(person, picture, face_in(picture, finder)) for person, picture in pictures]
 
 
-def face_in(picture: U8, net: YuNet) -> Box:
-    """The face of a portrait, looked for at a size the protection does not use; else the usual place."""
+def face_in(picture: U8, finder: FaceFinder) -> Box:
+    """The face of a portrait that nearly fills a picture of its own; the usual place where none is found."""
     h, w = picture.shape
     usual = Box(w * _FACE[0], h * _FACE[1], w * _FACE[2], h * _FACE[3])
-    side, scale = 320, 2.0
-    canvas = np.full((side, side, 3), 128, np.uint8)
-    large = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-    x, y = (side - large.shape[1]) // 2, (side - large.shape[0]) // 2
-    canvas[y : y + large.shape[0], x : x + large.shape[1]] = large[:, :, None]
-    found = net.detect(canvas)
+    canvas = np.full((_MARKED, _MARKED), 128, np.uint8)
+    large = cv2.resize(picture, None, fx=_LARGER, fy=_LARGER, interpolation=cv2.INTER_CUBIC)
+    x, y = (_MARKED - large.shape[1]) // 2, (_MARKED - large.shape[0]) // 2
+    canvas[y : y + large.shape[0], x : x + large.shape[1]] = large
+    finder.find(planes_from_rgb(np.zeros((48, 64, 3), np.uint8)))  # the next picture is a new scene
+    answer = finder.find(planes_from_rgb(np.dstack([canvas] * 3)))
+    found = answer.value if isinstance(answer, Seen) else ()
     boxes = [
-        Box((left - x) / scale, (top - y) / scale, wide / scale, high / scale)
-        for left, top, wide, high, _ in found[np.argsort(-found[:, 4])].tolist()
+        face.box.shifted(-x, -y).scaled(1 / _LARGER, 1 / _LARGER)
+        for face in sorted(found, key=lambda face: -face.score)
     ]
     return next((box for box in boxes if box.iou(usual) > 0.35), usual)
 
 
-def place(picture: U8, frame: int) -> F64:
-    """Where a portrait lies in the scene's picture number `frame`: float64 (2, 3), portrait to scene.
+def place(portrait: Portrait, frame: int, take: int) -> F64:
+    """Where a portrait lies in the picture `frame` of a take: float64 (2, 3), portrait to scene.
 
-    It sways by some pixels and some hundredths of its size, never by whole pixels.
+    The face is about as large and about in the same place in every take, whoever it belongs to: where
+    somebody sits does not tell who they are, but where faces lie in the portraits of this set does. It
+    sways by some pixels and some hundredths of its size, never by whole pixels.
     """
-    scale = SCALE * (1 + 0.02 * sin(2 * pi * frame / 23))
-    h, w = picture.shape
-    x = (SCENE[0] - w * scale) / 2 + 4.3 * sin(2 * pi * frame / 17)
-    y = SCENE[1] - h * scale + 6 + 3.1 * sin(2 * pi * frame / 13)
-    return np.array([[scale, 0, x], [0, scale, y]], np.float64)
+    size, right, down = np.random.default_rng(take).uniform(-1, 1, 3)
+    face = portrait.face
+    scale = FACE / sqrt(face.area) * (1 + 0.08 * size) * (1 + 0.02 * sin(2 * pi * frame / 23))
+    x = SCENE[0] / 2 + 16 * right + 4.3 * sin(2 * pi * frame / 17)
+    y = SCENE[1] / 2 + 16 * down + 3.1 * sin(2 * pi * frame / 13)
+    return np.array(
+        [[scale, 0, x - (face.x + face.w / 2) * scale], [0, scale, y - (face.y + face.h / 2) * scale]],
+        np.float64,
+    )
 
 
-def scene_with(picture: U8, frame: int, seed: int) -> Planes:
+def scene_with(portrait: Portrait, frame: int, take: int) -> Planes:
     """The portrait in a room, with a camera's noise."""
-    rng = np.random.default_rng(seed * 1000 + frame)
+    rng = np.random.default_rng((take, frame))
     rooms, grain = _rooms()
     room_now = rooms[int(rng.integers(len(rooms)))]
     y, u, v = room_now.y.copy(), room_now.u.copy(), room_now.v.copy()
-    way = place(picture, frame)
-    h, w = picture.shape
+    way = place(portrait, frame, take)
+    h, w = portrait.picture.shape
     lies = box_in_scene(Box(0, 0, w, h), way)
     # The portrait's pixels are those whose middles lie in it.
-    x0, y0, x1, y1 = ceil(lies.x), ceil(lies.y), floor(lies.x + lies.w), min(floor(lies.y + lies.h), SCENE[1])
+    x0, y0 = max(ceil(lies.x), 0), max(ceil(lies.y), 0)
+    x1, y1 = min(floor(lies.x + lies.w), SCENE[0]), min(floor(lies.y + lies.h), SCENE[1])
     part = way - np.array([[0, 0, x0], [0, 0, y0]])
-    limited = picture.astype(np.float32) * np.float32(219 / 255) + 16
+    limited = portrait.picture.astype(np.float32) * np.float32(219 / 255) + 16
     size = (x1 - x0, y1 - y0)
     seen = cv2.warpAffine(limited, part, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     # Shifting a stock of noise is as good as new noise and takes no time.
