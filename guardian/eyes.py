@@ -11,8 +11,10 @@ from guardian.core.ports import FaceFinder, PersonFinder
 from guardian.models import Found, ModelStore
 from guardian.vision.blazeface import BlazeFace
 from guardian.vision.chain import VideoChain
-from guardian.vision.faces import SHORT_SIGHTED, TurningFaceFinder, YuNet
+from guardian.vision.faces import TurningFaceFinder
+from guardian.vision.looks import short_sighted
 from guardian.vision.people import SelfieSegmenter
+from guardian.vision.yunet import YuNet
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,4 +65,4 @@ def _face_finder(found: Found, config: VisionConfig) -> FaceFinder:
     model: Path = found.files["model"]
     if found.model_id == "yunet":
         return TurningFaceFinder(YuNet(model, config.face_threshold))
-    return TurningFaceFinder(BlazeFace(model, config.face_threshold), SHORT_SIGHTED)
+    return TurningFaceFinder(BlazeFace(model, config.face_threshold), short_sighted)

@@ -18,7 +18,7 @@ class VisionConfig:
     """Detector score (0..1) above which something is a face. Low: recall comes first."""
     face_hold_s: float = 0.7
     """How long a face is covered after it was last seen."""
-    segment_every: int = 2
+    segment_every: int = 3
     """Frames between two person masks when the picture moves."""
     warm_frames: int = 3
     """Proven frames in a row before the first picture is shown."""

@@ -25,10 +25,16 @@ class Clock(Protocol):
 
 
 class FaceFinder(Protocol):
-    """Finds faces in one picture. looks: how often it looked at the last one."""
+    """Finds faces in one picture. looks: how often it looked at the last one. revisit: pictures of its
+    size until it has looked everywhere again, at most `guardian.core.tracks.REVISIT_FRAMES`."""
 
     name: str
-    looks: int
+
+    @property
+    def looks(self) -> int: ...
+
+    @property
+    def revisit(self) -> int: ...
 
     def find(self, planes: Planes) -> Seen[tuple[Face, ...]] | Unknown:
         """Faces in pixels of `planes`. Called from one thread; may raise anything."""

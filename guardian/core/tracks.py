@@ -12,8 +12,10 @@ from math import hypot
 from guardian.core.geometry import Box
 from guardian.core.notes import Face
 
-REVISIT_FRAMES = 20
-"""Pictures a finder may take until it has looked everywhere; a face is held at least this long."""
+REVISIT_FRAMES = 40
+"""Pictures a finder may take at most until it has looked everywhere again."""
+GROWN_FRAMES = 20
+"""Pictures without a hit after which a face's box has grown as far as it does."""
 MAX_TRACKS = 300
 """Faces that can be followed; a picture with more is not trusted, for none may be forgotten."""
 GROWTH = 0.4
@@ -54,7 +56,7 @@ class _Track:
         """Where the face may be now: moved by its last speed, grown by the time and the speed."""
         age = max(t - self.seen_t, 0.0)
         moved = min(age, COAST_S)
-        share = min(max(age / hold_s if hold_s > 0 else 1.0, self.misses / REVISIT_FRAMES), 1.0)
+        share = min(max(age / hold_s if hold_s > 0 else 1.0, self.misses / GROWN_FRAMES), 1.0)
         stray = hypot(self.vx, self.vy) * moved
         grown = self.box.shifted(self.vx * moved, self.vy * moved).grown(1 + GROWTH * share)
         return Box(grown.x - stray / 2, grown.y - stray / 2, grown.w + stray, grown.h + stray)
@@ -66,6 +68,7 @@ class FaceTracks:
     def __init__(self, hold_s: float) -> None:
         """hold_s: seconds a face stays covered after it was last seen."""
         self._hold_s = hold_s
+        self._revisit = 1
         self._tracks: list[_Track] = []
         self._t = 0.0
 
@@ -73,12 +76,14 @@ class FaceTracks:
         """Forgets everything, for a new picture size."""
         self._tracks.clear()
 
-    def update(self, seen: tuple[Face, ...], t: float) -> tuple[Face, ...]:
+    def update(self, seen: tuple[Face, ...], t: float, revisit: int) -> tuple[Face, ...]:
         """Takes what was found at media time t (seconds); returns every face to cover.
 
+        revisit: pictures until the finder has looked everywhere again; a face is held at least as long.
         Crowd when they are too many: nothing is known then, and the picture must not be shown.
         """
         self._move_to(t)
+        self._revisit = min(revisit, REVISIT_FRAMES)
         free = [(track, track.guess(t, self._hold_s)) for track in self._tracks]
         for face in sorted(seen, key=lambda found: -found.score):
             nearest = _nearest(face.box, free)
@@ -99,7 +104,7 @@ class FaceTracks:
         """As `update`, for a frame in which the finder gave no answer: nothing is dropped."""
         self._move_to(t)
         for track in self._tracks:
-            track.misses = min(track.misses + 1, REVISIT_FRAMES - 1)
+            track.misses = min(track.misses + 1, self._revisit - 1)
         return self._faces(t)
 
     def _move_to(self, t: float) -> None:
@@ -117,7 +122,7 @@ class FaceTracks:
         )
 
     def _over(self, track: _Track, t: float) -> bool:
-        return track.misses >= REVISIT_FRAMES and t - track.seen_t > self._hold_s
+        return track.misses >= self._revisit and t - track.seen_t > self._hold_s
 
 
 def _nearest(box: Box, free: list[tuple[_Track, Box]]) -> int | None:

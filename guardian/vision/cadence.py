@@ -17,19 +17,36 @@ FIRST = 3
 """Masks made one after another at the start."""
 
 
+class _Busy:
+    """Which pictures get more looks than one: how many apart they are, and how many until the next."""
+
+    def __init__(self) -> None:
+        self.every = 1
+        self._since = 0
+
+    def picture(self, looks: int) -> None:
+        self._since += 1
+        if looks > 1:
+            self.every, self._since = self._since, 0
+
+    @property
+    def until(self) -> int:
+        return self.every - self._since
+
+
 class Cadence:
     """Says when the next person mask is due. One thread only."""
 
     def __init__(self, every: int) -> None:
         """every: frames between two masks of a moving picture."""
         self._every = max(every, 1)
+        self._busy = _Busy()
         self.restart()
 
     def restart(self) -> None:
         """The next masks are due at once."""
         self.age = 0
         self._made = 0
-        self._looks = 0
         self._hurried = False
         self._seen: U8 | None = None
         self._thumbnail: U8 | None = None
@@ -41,20 +58,22 @@ class Cadence:
     def due(self, planes: Planes, looks: int) -> bool:
         """Whether this picture needs a mask of its own.
 
-        looks: how often faces were looked for in it. A picture with more looks than the one before leaves its
-        mask to the next, once, so that what costs much takes turns and no picture waits for all of it.
+        looks: how often faces were looked for in it. Masks fall into step with the pictures that have more
+        looks than others: most pictures cost little then, and the rest stay far below the budget.
         """
         self._thumbnail = np.asarray(cv2.resize(planes.y, (64, 36), interpolation=cv2.INTER_LINEAR), np.uint8)
-        busier = looks > self._looks
-        self._looks = looks
+        self._busy.picture(looks)
         if self._seen is None or self._made < FIRST:
             return True
         moved = float(cv2.mean(cv2.absdiff(self._seen, self._thumbnail))[0])
         self.age += 1
         every = self._every if moved > MOVING else self._every * STILL_TIMES
-        if self._hurried or moved > JUMPED or self.age > every:
+        if self._hurried or moved > JUMPED:
             return True
-        return self.age == every and not busier
+        if self._busy.every > 1:
+            every += self._busy.until == 1
+            every -= self._busy.until == self._busy.every
+        return self.age >= every
 
     def answered(self) -> None:
         """The mask of the picture of the last `due` has come."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from guardian.core.config import VisionConfig
 from guardian.core.frames import Mode, RawFrame, SafeFrame
 from guardian.core.geometry import Box
-from guardian.core.notes import Face, FrameNotes
+from guardian.core.notes import Face, FrameNotes, Unknown
 from guardian.core.ports import Clock, FaceFinder, PersonFinder
 from guardian.core.protection import CurtainReason, Protection
 from guardian.core.tracks import FaceTracks
@@ -176,8 +176,12 @@ class VideoChain:
         return size
 
     def _find_faces(self, raw: RawFrame, size: tuple[int, int]) -> tuple[Face, ...]:
-        seen = believed_faces(self._face_finder.find(raw.planes), size)
-        return self._tracks.update(seen, raw.t)
+        answer = self._face_finder.find(raw.planes)
+        if isinstance(answer, Unknown):
+            # Another scene, say: what was a person in the one before is none in this.
+            self._mask.clear()
+            self._cadence.restart()
+        return self._tracks.update(believed_faces(answer, size), raw.t, self._face_finder.revisit)
 
     def _find_people(self, raw: RawFrame) -> None:
         if self._cadence.due(raw.planes, self._face_finder.looks):

@@ -22,6 +22,7 @@ from guardian.core.frames import U8, Planes, RawFrame, SafeFrame, Showing
 from guardian.core.geometry import Box
 from guardian.core.protection import CurtainReason
 from guardian.vision.card import TEXTS, card
+from guardian.vision.pictures import averaged
 
 F32 = npt.NDArray[np.float32]
 
@@ -74,10 +75,7 @@ def averages(planes: Planes, faces: tuple[Box, ...], cell: int) -> tuple[U8, U8,
     """Averages of y, u, v over cells of about `cell` pixels, uint8 (rows, columns), without any face."""
     w, h = planes.size
     grid = (max(w // cell, 1), max(h // cell, 1))
-    small = [
-        np.asarray(cv2.resize(plane, grid, interpolation=cv2.INTER_AREA), np.uint8)
-        for plane in (planes.y, planes.u, planes.v)
-    ]
+    small = [averaged(plane, grid) for plane in (planes.y, planes.u, planes.v)]
     if faces:
         known = _known(faces, grid, planes.size)
         small = _solid(small, known) if cell >= STRICT_CELL else _smooth(small, known)
@@ -106,9 +104,21 @@ def _solid(small: list[U8], known: F32) -> list[U8]:
 
 def _smooth(small: list[U8], known: F32) -> list[U8]:
     """Cells of faces filled in from those around them."""
-    stack = np.dstack([*[plane.astype(np.float32) * known for plane in small], known])
-    filled = _push_pull(stack)
-    return [np.clip(np.round(filled[:, :, i]), 0, 255).astype(np.uint8) for i in range(3)]
+    if known.all():
+        return small
+    near = _around(known == 0)
+    weight = known[near]
+    filled = _push_pull(np.dstack([*[plane[near].astype(np.float32) * weight for plane in small], weight]))
+    for i, plane in enumerate(small):
+        # Known cells come back as they were, but for rounding.
+        plane[near] = np.clip(np.round(filled[:, :, i]), 0, 255).astype(np.uint8)
+    return small
+
+
+def _around(unknown: npt.NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns that hold all unknown cells and as much again on every side."""
+    x, y, w, h = cv2.boundingRect(unknown.astype(np.uint8))
+    return slice(max(y - h, 0), y + 2 * h), slice(max(x - w, 0), x + 2 * w)
 
 
 def _push_pull(stack: F32) -> F32:

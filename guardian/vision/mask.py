@@ -6,6 +6,7 @@ the picture.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil, floor
 
 import cv2
@@ -40,6 +41,29 @@ _BLOCK = np.ones((5, 5), np.uint8)
 _WIDE = np.ones((7, 7), np.uint8)
 
 
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """The people of a mask, each of one piece: opacity uint8 (144, 256), which of them a cell belongs to
+    int32 (144, 256), and their numbers with their boxes (x, y, w, h). What is too small is left out."""
+
+    opacity: U8
+    labels: npt.NDArray[np.int32]
+    boxes: tuple[tuple[int, int, int, int, int], ...]
+
+    @classmethod
+    def of(cls, person: npt.NDArray[np.bool_]) -> Bodies:
+        """Those of a mask, bool (144, 256)."""
+        opacity = person.astype(np.uint8) * np.uint8(255)
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(opacity, connectivity=4)
+        boxes = []
+        for i, (x, y, w, h, area) in enumerate(stats[1:].tolist(), start=1):
+            if area < SMALLEST_PERSON * opacity.size:
+                opacity[labels == i] = 0
+            else:
+                boxes.append((i, x, y, w, h))
+        return cls(opacity, np.asarray(labels, np.int32), tuple(boxes))
+
+
 class ShownMask:
     """Which cells hold a person for certain; slow to show, quick to hide. One thread only."""
 
@@ -53,6 +77,14 @@ class ShownMask:
         self._foreground: npt.NDArray[np.bool_] | None = None
         self.person: npt.NDArray[np.bool_] | None = None
         self.bystander: npt.NDArray[np.bool_] | None = None
+        self._bodies: Bodies | None = None
+
+    @property
+    def bodies(self) -> Bodies | None:
+        """The people, or None when nothing is known."""
+        if self._bodies is None and self.person is not None:
+            self._bodies = Bodies.of(self.person)
+        return self._bodies
 
     def update(self, probability: F32) -> None:
         """Takes a mask, float32 (h, w) 0..1 of any small size."""
@@ -60,6 +92,7 @@ class ShownMask:
             probability = np.asarray(cv2.resize(probability, GRID, interpolation=cv2.INTER_LINEAR))
         sure = probability > SURE
         before, self._foreground = self._foreground, sure
+        self._bodies = None
         if before is None:
             self.person = np.zeros_like(sure)
             self.bystander = np.ones_like(sure)
@@ -82,12 +115,13 @@ def visible(mask: ShownMask, mode: Mode, faces: list[Box]) -> U8:
 
     faces are in cells of the grid. Where it is scaled up linearly, every pixel of a face's cover stays 0.
     """
-    if mask.person is None or mask.bystander is None or mode is Mode.PRIVATE:
+    bodies = mask.bodies
+    if bodies is None or mask.bystander is None or mode is Mode.PRIVATE:
         return np.zeros(GRID[::-1], np.uint8)
     hidden = _under_faces(faces) if faces else None
     if mode is Mode.SELFIE:
-        shown = mask.person.astype(np.uint8) * np.uint8(255)
-        _hide_faceless_heads(shown, faces)
+        shown = bodies.opacity.copy()
+        _hide_faceless_heads(shown, bodies, faces)
         if hidden is not None:
             shown[hidden != 0] = 0
             _hide_hair(shown, faces)
@@ -117,15 +151,11 @@ def _shrunk(shown: U8) -> U8:
     return np.asarray(cv2.blur(core, (3, 3)), np.uint8)
 
 
-def _hide_faceless_heads(shown: U8, faces: list[Box]) -> None:
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(shown, connectivity=4)
-    for i in range(1, count):
-        x, y, w, h, area = (int(v) for v in stats[i])
-        if area < SMALLEST_PERSON * shown.size:
-            shown[labels == i] = 0
-        elif not any(_inside(face, x, y, w, h) for face in faces):
+def _hide_faceless_heads(shown: U8, bodies: Bodies, faces: list[Box]) -> None:
+    for i, x, y, w, h in bodies.boxes:
+        if not any(_inside(face, x, y, w, h) for face in faces):
             head = slice(y, y + max(round(h * HEAD_SHARE), 1))
-            shown[head][labels[head] == i] = 0
+            shown[head][bodies.labels[head] == i] = 0
 
 
 def _hide_hair(shown: U8, faces: list[Box]) -> None:

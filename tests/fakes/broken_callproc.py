@@ -32,7 +32,7 @@ class BrokenFaces:
     """Sees nobody until its fault begins."""
 
     name = "broken"
-    looks = 1
+    looks = revisit = 1
 
     def __init__(self, what, at):
         self._what, self._at, self._asked = what, at, -1

@@ -27,6 +27,7 @@ class Scripted:
     answers: Iterable[Answer]
     name: str = "scripted"
     looks: int = 1
+    revisit: int = 1
     asked: int = 0
     _left: list[Answer] = field(default_factory=list)
 

@@ -8,11 +8,13 @@ from guardian.bench.scene import scene
 from guardian.core.config import VisionConfig
 from guardian.core.frames import Mode, Planes, RawFrame, Showing
 from guardian.core.geometry import Box
-from guardian.core.notes import Seen
+from guardian.core.notes import Seen, Unknown
 from guardian.core.tracks import REVISIT_FRAMES
 from guardian.vision.chain import VideoChain
-from guardian.vision.faces import FAR_SIGHTED, SHORT_SIGHTED, TurningFaceFinder, YuNet, fit
+from guardian.vision.faces import TurningFaceFinder
+from guardian.vision.looks import far_sighted, fit, short_sighted
 from guardian.vision.people import SelfieSegmenter
+from guardian.vision.yunet import YuNet
 
 
 def portrait(size):
@@ -55,7 +57,7 @@ def test_the_portraits_face_is_found(weights, which, size):
 
 
 @pytest.mark.parametrize(
-    ("which", "gaze", "side"), [("yunet", FAR_SIGHTED, 128), ("blazeface-short", SHORT_SIGHTED, 256)]
+    ("which", "gaze", "side"), [("yunet", far_sighted, 128), ("blazeface-short", short_sighted, 256)]
 )
 def test_a_small_face_is_found_within_one_turn(weights, which, gaze, side):
     finder = TurningFaceFinder(dict(nets(weights))[which](), gaze)
@@ -67,28 +69,37 @@ def test_a_small_face_is_found_within_one_turn(weights, which, gaze, side):
     for plane, patch in ((picture.u, small.u), (picture.v, small.v)):
         plane[y // 2 : y // 2 + half, x // 2 : x // 2 + half] = patch
     wanted = FACE.scaled(side, side).shifted(x, y)
-    found = [finder.find(picture) for _ in range(20)]
+    found = [finder.find(picture) for _ in range(REVISIT_FRAMES)]
     assert any(face.box.iou(wanted) > 0.3 for answer in found for face in answer.value)
 
 
-@pytest.mark.parametrize("gaze", [FAR_SIGHTED, SHORT_SIGHTED])
-def test_every_part_of_the_picture_is_looked_at_while_a_face_is_held(gaze):
-    for one in gaze:
+@pytest.mark.parametrize("gaze", [far_sighted, short_sighted])
+@pytest.mark.parametrize("size", [(640, 480), (1280, 720), (1920, 1080), (480, 640), (176, 144), (2, 2)])
+def test_every_part_of_the_picture_is_looked_at_while_a_face_is_held(gaze, size):
+    seen = np.zeros(size[::-1], np.bool_)
+    for one in gaze(*size):
         assert one.pictures <= REVISIT_FRAMES
         taken = [look for count in range(one.pictures) for look in one.due(count)]
-        assert set(taken) == set(one.looks)
-    for size in ((640, 480), (1280, 720), (176, 144), (2, 2)):
-        seen = np.zeros(size[::-1], np.bool_)
-        for look in (look for one in gaze for look in one.looks):
+        assert set(taken) == {look for turn in one.turns for look in turn}
+        for look in taken:
             x0, y0, x1, y1 = look.box(*size)
             assert 0 <= x0 < x1 <= size[0]
             assert 0 <= y0 < y1 <= size[1]
             seen[y0:y1, x0:x1] = True
-        assert seen.all()
+    assert seen.all()
+
+
+@pytest.mark.parametrize("size", [(640, 480), (1280, 720), (480, 640)])
+def test_tiles_are_seen_large_enough_for_faces_of_twelve_pixels(size):
+    for turn in (turn for one in far_sighted(*size) for turn in one.turns):
+        for look in (look for look in turn if look.share < 1):
+            x0, y0, x1, y1 = look.box(*size)
+            w, h = fit(x1 - x0, y1 - y0, look.area, YuNet.multiple)
+            assert (w * h / ((x1 - x0) * (y1 - y0))) ** 0.5 > 0.75
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
-@pytest.mark.parametrize(("which", "gaze"), [("yunet", FAR_SIGHTED), ("blazeface-short", SHORT_SIGHTED)])
+@pytest.mark.parametrize(("which", "gaze"), [("yunet", far_sighted), ("blazeface-short", short_sighted)])
 def test_a_face_in_a_turned_picture_is_found_in_its_place(weights, which, gaze, quarters):
     upright = portrait((480, 480))
     planes = Planes(*(np.ascontiguousarray(np.rot90(p, quarters)) for p in (upright.y, upright.u, upright.v)))
@@ -99,6 +110,11 @@ def test_a_face_in_a_turned_picture_is_found_in_its_place(weights, which, gaze, 
     wanted = Box(columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
     finder = TurningFaceFinder(dict(nets(weights))[which](), gaze)
     assert max(found.box.iou(wanted) for found in finder.find(planes).value) > 0.4
+
+
+def every_face(net, planes):
+    """What all looks together find in a picture of which nothing is known."""
+    return TurningFaceFinder(net).find(planes).value
 
 
 def test_a_person_is_found_and_the_wall_is_not(weights):
@@ -113,14 +129,14 @@ def test_no_face_is_found_in_what_leaves(weights, mode):
     model = weights("face", "yunet").files["model"]
     people = SelfieSegmenter(weights("person").files["model"])
     chain = VideoChain(TurningFaceFinder(YuNet(model, 0.3)), people, VisionConfig(late_s=60), mode)
-    judge = TurningFaceFinder(YuNet(model, 0.6))
+    judge = YuNet(model, 0.6)
     planes = portrait((640, 480))
     wanted = FACE.scaled(480, 480)
-    assert max(face.box.iou(wanted) for face in judge.find(planes).value) > 0.4
+    assert max(face.box.iou(wanted) for face in every_face(judge, planes)) > 0.4
     for i in range(12):
         safe, notes = chain.protect(RawFrame(planes, i / 30, chain._clock()))
         # A whole blurred body can pass for a big face; what counts is the place of the real one.
-        assert all(face.box.iou(wanted) < 0.1 for face in judge.find(safe.planes).value)
+        assert all(face.box.iou(wanted) < 0.1 for face in every_face(judge, safe.planes))
     assert safe.showing is Showing.COVERED, notes.reason
 
 
@@ -129,11 +145,11 @@ def test_a_person_moving_through_a_room_is_protected_in_every_frame(weights):
     model = weights("face", "yunet").files["model"]
     people = SelfieSegmenter(weights("person").files["model"])
     chain = VideoChain(TurningFaceFinder(YuNet(model, 0.3)), people, VisionConfig(late_s=60), Mode.SELFIE)
-    judge = TurningFaceFinder(YuNet(model, 0.6))
+    judge = YuNet(model, 0.6)
     covered = 0
     for i, planes in enumerate(scene((640, 480), 40)):
         safe, _ = chain.protect(RawFrame(planes, i / 30, chain._clock()))
-        assert judge.find(safe.planes).value == (), i
+        assert every_face(judge, safe.planes) == (), i
         covered += safe.showing is Showing.COVERED
     assert covered == 37
 
@@ -153,14 +169,52 @@ def wall(shift, tone=110):
     return Planes(luma, half, half)
 
 
-def test_a_new_scene_gets_every_look_and_a_hand_that_shakes_does_not():
+def every_look(finder, planes):
+    """What the first picture of a size gets."""
+    finder.find(planes)
+    return finder.looks
+
+
+def test_a_new_size_gets_every_look_at_once():
     finder = TurningFaceFinder(NoFace())
-    looks = []
-    for planes in [wall(0), wall(0), wall(10), wall(3), wall(14), wall(0, tone=180)]:
-        finder.find(planes)
-        looks.append(finder.looks)
-    everything = 1 + sum(len(one.looks) for one in FAR_SIGHTED)
-    assert [count == everything for count in looks] == [True, False, False, False, False, True]
+    assert every_look(finder, wall(0)) == 1 + sum(
+        len(turn) for one in far_sighted(640, 480) for turn in one.turns
+    )
+    assert isinstance(finder.find(wall(0)), Seen)
+    assert finder.looks == 1
+
+
+def test_nothing_is_known_of_a_new_scene_until_it_was_seen_everywhere():
+    finder = TurningFaceFinder(NoFace())
+    everything = every_look(finder, wall(0)) - 1
+    unknown, looks = [], []
+    for _ in range(6):
+        unknown.append(isinstance(finder.find(wall(0, tone=180)), Unknown))
+        looks.append(finder.looks - 1)
+    assert unknown == [True, False, False, False, False, False]
+    assert looks[0] + looks[1] == everything
+    assert max(looks) < everything * 0.7, "no picture waits for all of it"
+
+
+def test_faces_found_while_a_new_scene_is_looked_at_are_kept(weights):
+    finder = TurningFaceFinder(YuNet(weights("face", "yunet").files["model"], 0.3))
+    side = 480
+    upright = portrait((side, side))
+    turned = Planes(*(np.ascontiguousarray(np.rot90(p, 2)) for p in (upright.y, upright.u, upright.v)))
+    blank = Planes(
+        np.full((side, side), 20, np.uint8), *(np.full((side // 2,) * 2, 128, np.uint8) for _ in "uv")
+    )
+    finder.find(blank)
+    answers = [finder.find(turned) for _ in range(2)]
+    assert isinstance(answers[0], Unknown)
+    wanted = FACE.scaled(side, side)
+    wanted = Box(side - wanted.x - wanted.w, side - wanted.y - wanted.h, wanted.w, wanted.h)
+    assert max(found.box.iou(wanted) for found in answers[1].value) > 0.4
+
+
+def test_a_hand_that_shakes_is_no_new_scene():
+    finder = TurningFaceFinder(NoFace())
+    assert all(isinstance(finder.find(wall(shift)), Seen) for shift in (0, 0, 10, 3, 14))
 
 
 def test_sizes_for_networks_are_multiples_and_no_larger_than_wanted():

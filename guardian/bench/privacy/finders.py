@@ -18,12 +18,20 @@ class Dropping:
         self._finder, self._share = finder, share
         self._chance = np.random.default_rng(seed)
         self.name = finder.name
-        self.looks = 0
+
+    @property
+    def looks(self) -> int:
+        """See `FaceFinder`."""
+        return self._finder.looks
+
+    @property
+    def revisit(self) -> int:
+        """See `FaceFinder`."""
+        return self._finder.revisit
 
     def find(self, planes: Planes) -> Seen[tuple[Face, ...]] | Unknown:
         """See `FaceFinder`."""
         answer = self._finder.find(planes)
-        self.looks = self._finder.looks
         if isinstance(answer, Unknown):
             return answer
         return Seen(tuple(face for face in answer.value if self._chance.random() >= self._share))
@@ -37,13 +45,21 @@ class RepeatingFaces:
         self._last: Seen[tuple[Face, ...]] | Unknown = Unknown("nothing was looked at")
         self.repeat = False
         self.name = finder.name
-        self.looks = 0
+
+    @property
+    def looks(self) -> int:
+        """See `FaceFinder`."""
+        return self._finder.looks
+
+    @property
+    def revisit(self) -> int:
+        """See `FaceFinder`."""
+        return self._finder.revisit
 
     def find(self, planes: Planes) -> Seen[tuple[Face, ...]] | Unknown:
         """See `FaceFinder`."""
         if not self.repeat:
             self._last = self._finder.find(planes)
-            self.looks = self._finder.looks
         return self._last
 
 

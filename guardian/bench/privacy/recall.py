@@ -139,7 +139,7 @@ def rotation(finder: FaceFinder, planes: Planes) -> tuple[Boxes, Boxes]:
             continue
         hits |= {(face.box.x, face.box.y, face.box.w, face.box.h) for face in answer.value}
         try:
-            held = tracks.update(answer.value, i / FPS)
+            held = tracks.update(answer.value, i / FPS, finder.revisit)
         except Crowd:
             held = ()
     return np.array(sorted(hits), np.float64).reshape(-1, 4), as_boxes([face.box for face in held])
@@ -230,7 +230,8 @@ async def _false(store: ModelStore, name: str, pictures: Iterable[Planes]) -> Ro
             faces = len(rotation(finder, planes)[1])
         else:
             answer = finder.find(planes)
-            faces = len(tracks.update(answer.value, count / FPS)) if isinstance(answer, Seen) else 0
+            seen = answer.value if isinstance(answer, Seen) else ()
+            faces = len(tracks.update(seen, count / FPS, finder.revisit))
         count += 1
         held += faces
         with_any += faces > 0

@@ -1,0 +1,129 @@
+"""Where a face network looks: parts of a picture, in turn.
+
+One pass over a whole picture at full size would cost more than the frame may. So each picture is seen as a
+whole at a small size, and some have a turn of closer looks besides: tiles for small faces, a tiny copy for
+faces that fill the picture, copies turned by quarters for people who lie down and cameras held anyhow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+WHOLE_AREA = 256 * 192
+TILE_AREA = 400 * 240
+TINY_AREA = 128 * 96
+NEAR_AREA = 160 * 120
+TURNED_AREA = 192 * 144
+TURNED_SCORE = 0.35
+NEAR_SCORE = 0.35
+"""BlazeFace gives flat enlarged parts just above 0.3."""
+CLOSER_SCORE = 0.55
+"""Score a face needs in a closer look: hands and leaves look like faces when looked at closely."""
+TILE_SCALE = 0.8
+"""A tile is shown to the network at this scale at least, so that faces of 12 pixels stay faces."""
+MOST_ROWS = 3
+"""Rows and columns of tiles of a large picture; more would take a turn beyond what faces are held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at a part of the picture, given in shares of its sides, at about `area` pixels."""
+
+    x: float
+    y: float
+    share: float
+    area: int
+    score: float = 0.0
+    """Score a face needs in this look besides the network's own threshold."""
+    quarters: int = 0
+    """Quarter turns against the clock before looking."""
+
+    def box(self, w: int, h: int) -> tuple[int, int, int, int]:
+        """(x0, y0, x1, y1) in a picture of w x h, even numbers."""
+        tile_w, tile_h = max(_even(w * self.share), 2), max(_even(h * self.share), 2)
+        x0, y0 = min(_even(w * self.x), w - tile_w), min(_even(h * self.y), h - tile_h)
+        return x0, y0, x0 + tile_w, y0 + tile_h
+
+
+WHOLE = Look(0, 0, 1, WHOLE_AREA)
+Turn = tuple[Look, ...]
+"""Looks taken in one picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Turns taken one after the other, one in each `every`th picture."""
+
+    turns: tuple[Turn, ...]
+    every: int
+
+    @property
+    def pictures(self) -> int:
+        """Pictures until all turns have been taken."""
+        return len(self.turns) * self.every
+
+    def due(self, count: int) -> Turn:
+        """The looks of the picture with number `count`."""
+        if count % self.every != self.every - 1:
+            return ()
+        return self.turns[count // self.every % len(self.turns)]
+
+
+Gaze = tuple[Round, ...]
+"""Where a finder looks besides the whole picture."""
+GazeOf = Callable[[int, int], Gaze]
+"""The gaze for a picture of (w, h)."""
+
+
+def far_sighted(w: int, h: int) -> Gaze:
+    """For a network that finds faces of every size but the smallest and the largest."""
+    rows = next(
+        (n for n in range(2, MOST_ROWS) if TILE_SCALE**2 * w * h * _share(n) ** 2 <= TILE_AREA), MOST_ROWS
+    )
+    tiny = Look(0, 0, 1, TINY_AREA)
+    first, second, third = (Look(0, 0, 1, TURNED_AREA, TURNED_SCORE, quarters) for quarters in (1, 2, 3))
+    closer = tiles(rows, Look(0, 0, _share(rows), TILE_AREA, CLOSER_SCORE))
+    return (Round((*((tile,) for tile in closer), (tiny, first), (second, third)), every=3),)
+
+
+def short_sighted(w: int, h: int) -> Gaze:
+    """For a network that finds only faces near the camera: it is brought near to every part of any size.
+
+    What it takes for a face by mistake is covered too, for it misses more than it makes up.
+    """
+    near = tiles(2, Look(0, 0, 0.6, NEAR_AREA))
+    nearer = (
+        *tiles(3, Look(0, 0, 0.4, NEAR_AREA, NEAR_SCORE)),
+        *tiles(5, Look(0, 0, 0.25, NEAR_AREA, NEAR_SCORE)),
+        *(Look(0, 0, 1, NEAR_AREA, TURNED_SCORE, quarters) for quarters in (1, 2, 3)),
+    )
+    return Round(_by_twos(near), every=1), Round(_by_twos(nearer), every=1)
+
+
+def tiles(rows: int, look: Look) -> tuple[Look, ...]:
+    """`look` in `rows` rows and columns that overlap."""
+    at = [i * (1 - look.share) / (rows - 1) for i in range(rows)]
+    return tuple(replace(look, x=x, y=y) for y in at for x in at)
+
+
+def fit(w: int, h: int, area: int, multiple: int) -> tuple[int, int]:
+    """A size of about the shape of w x h, about `area` pixels, both numbers of the multiple."""
+    scale = min((area / (w * h)) ** 0.5, 1.0)
+    return (
+        max(round(w * scale / multiple), 2) * multiple,
+        max(round(h * scale / multiple), 2) * multiple,
+    )
+
+
+def _share(rows: int) -> float:
+    """Share of the picture's sides a tile takes: a tenth more than its part, for the overlap."""
+    return 1.1 / rows
+
+
+def _by_twos(looks: tuple[Look, ...]) -> tuple[Turn, ...]:
+    return tuple(looks[i : i + 2] for i in range(0, len(looks), 2))
+
+
+def _even(value: float) -> int:
+    return int(value) // 2 * 2
