@@ -7,7 +7,8 @@ to a close-up, turned, dim, coming in and leaving at the border, and sudden chan
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from math import cos, pi, sin
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from guardian.vision.film import FilmReader
 FILMS = ("talking_head_640x360", "people_walking_768x432", "classroom_480x270", "product_bottles_640x360")
 SIZE = (640, 480)
 FPS = 30
+REMEMBERED = 240
+"""Pictures of a clip that may be held in memory."""
 COMPOSED = 150
 """Pictures of a composed clip."""
 SCENE = 50
@@ -76,6 +79,24 @@ def film(path: Path, name: str) -> Clip:
     return Clip(name, length if length is not None else sum(1 for _ in play()), play)
 
 
+def begun(clip: Clip, length: int) -> Clip:
+    """No more of a clip than so many pictures from its beginning."""
+    return Clip(clip.name, min(length, clip.length), lambda: islice(clip.play(), length))
+
+
+def remembered(clip: Clip) -> Clip:
+    """A short clip with its pictures in memory, so that they are made once; a long one as it is."""
+    if clip.length > REMEMBERED:
+        return clip
+    pictures = [replace(one, planes=copied(one.planes)) for one in clip.play()]
+    return Clip(clip.name, clip.length, lambda: iter(pictures))
+
+
+def copied(planes: Planes) -> Planes:
+    """Planes that keep no decoder's buffer."""
+    return Planes(planes.y.copy(), planes.u.copy(), planes.v.copy())
+
+
 @dataclass(frozen=True, slots=True)
 class Cutout:
     """A person without their surroundings: RGBA (h, w, 4) float32, colours times opacity 0..1."""
@@ -104,8 +125,12 @@ class Play:
     light: float = 1.0
 
 
-def cutouts(count: int) -> list[Cutout]:
-    """People of the shared photos who stand upright, in the order of their names. MediaError, Unavailable."""
+def cutouts(count: int, fit: Callable[[Planes], bool]) -> list[Cutout]:
+    """People of the shared photos who stand upright, in the order of their names. MediaError, Unavailable.
+
+    fit: whether a person will do who stands in the room alone.
+    """
+    background = room(*SIZE).astype(np.float32)
     folder = media("people")
     found: list[Cutout] = []
     for path in sorted(folder.glob("*_mask.png")):
@@ -114,7 +139,7 @@ def cutouts(count: int) -> list[Cutout]:
         if mask is None or not photo.is_file():
             continue
         one = _cutout(picture_at(photo), np.asarray(mask, np.uint8))
-        if one is not None:
+        if one is not None and fit(_picture(ALONE, 0, [one], background)):
             found.append(one)
         if len(found) == count:
             return found
@@ -210,6 +235,7 @@ def _changing(i: int) -> list[Pose]:
     return [[], [Pose(1, 0.5, 1.3, 3.0)], [Pose(2, 0.35, 0.6, 1.0), Pose(3, 0.75, 0.7, 0.6)]][i // SCENE % 3]
 
 
+ALONE = Play("alone", lambda i: [Pose(0, 0.5, 0.6, 1.0)])
 PLAYS = (
     Play("near and far", _near),
     Play("far away", _far),

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from guardian.bench.drawing import Strip, strips
-from guardian.bench.privacy.clips import Clip, Picture, composed, cutouts, films
+from guardian.bench.privacy.clips import Clip, Picture, begun, composed, cutouts, films, remembered
 from guardian.bench.privacy.finders import Dropping
 from guardian.bench.privacy.judge import Judge, open_judge
 from guardian.bench.privacy.tally import ALL, DROPPED, Tally, Variant, matched, misses, percent, row
@@ -39,13 +39,15 @@ UNHURRIED_S = 3600.0
 """Nobody waits for a picture here."""
 PEOPLE = 6
 """People cut out of photos for the composed clips."""
+SURE = 0.5
+"""Score of the judge that the face of such a person needs."""
 BEGINNING = 8
 """Pictures at the beginning of a clip that are always judged."""
 PERSON = 0.5
 """Probability above which a pixel of the source belongs to a person."""
 ROOM = 0.1
 """Probability below which it does not."""
-SMALLEST_BODY = 0.02
+SMALLEST_BODY = 0.05
 """Share of the picture a body must have for what is shown of it to count."""
 EQUAL = 2
 """Levels by which a pixel that is shown may differ from its source, in every plane."""
@@ -61,12 +63,13 @@ Source = dict[int, tuple[Face, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """Every how many pictures the judge looks; the chain sees all of them."""
+    """Pictures of each clip that the chain sees, and every how many of them the judge looks."""
 
+    length: int
     every: int
 
 
-QUICK, WHOLE = Effort(15), Effort(1)
+QUICK, WHOLE = Effort(240, 15), Effort(1_000_000, 1)
 
 
 async def measure(effort: Effort, steps: Steps) -> list[Row]:
@@ -75,9 +78,10 @@ async def measure(effort: Effort, steps: Steps) -> list[Row]:
     people = open_finders(store, VisionConfig()).people
     found: dict[Variant, list[tuple[str, Tally]]] = {variant: [] for variant in VARIANTS}
     with open_judge() as judge:
-        clips = [*films(), *composed(cutouts(PEOPLE))]
+        people_alone = cutouts(PEOPLE, lambda planes: any(face.score > SURE for face in judge.faces(planes)))
+        clips = [begun(clip, effort.length) for clip in (*films(), *composed(people_alone))]
         steps.expect(sum(clip.length for clip in clips) * (1 + len(VARIANTS)))
-        for clip in clips:
+        for clip in map(remembered, clips):
             steps.begin(f"{clip.name}: as it is")
             looking = _Looking(clip, effort.every, judge, people, steps)
             source = await _source(looking)
