@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections import deque
 from itertools import islice
 from pathlib import Path
 from xml.etree import ElementTree
 
+import cv2
 import numpy as np
 import pytest
 
 from guardian.bench.deface import DEFACE_PYTHON, deface_python
 from guardian.bench.drawing import Bars, Strip, bars, strips
 from guardian.bench.privacy import exposure, recall
-from guardian.bench.privacy.clips import COMPOSED, Cutout, composed
+from guardian.bench.privacy.clips import Cutout, begun, composed, cutouts, remembered
 from guardian.bench.privacy.exposure import body_and_room, shown
 from guardian.bench.privacy.finders import Dropping, RepeatingFaces, RepeatingPeople
 from guardian.bench.privacy.judge import Judge
@@ -34,7 +34,7 @@ from guardian.bench.privacy.tally import (
     spans,
 )
 from guardian.core.config import VisionConfig
-from guardian.core.errors import Unavailable
+from guardian.core.errors import MediaError, Unavailable
 from guardian.core.frames import Mode, Planes, RawFrame
 from guardian.core.geometry import Box
 from guardian.core.notes import Face, Seen
@@ -332,9 +332,28 @@ def test_composed_clips_are_the_same_every_time_and_move():
         pictures = list(islice(clip.play(), 2))
         assert (pictures[0].planes.y == next(clip.play()).planes.y).all()
         assert pictures[0].planes.size == (640, 480)
-    last = deque(clips[-1].play(), maxlen=1).pop()
-    assert last.t == pytest.approx((COMPOSED - 1) / 30), "as long as it says"
-    assert (last.planes.y != next(clips[-1].play()).planes.y).any()
+    near = begun(clips[0], 12)
+    first, *_, last = near.play()
+    assert last.t == pytest.approx(11 / 30), "as long as it says"
+    assert (last.planes.y != first.planes.y).any()
+    kept = remembered(near)
+    assert [one.t for one in kept.play()] == [one.t for one in kept.play()] == [i / 30 for i in range(12)]
+
+
+def test_only_people_who_will_do_are_cut_out(tmp_path, monkeypatch):
+    folder = tmp_path / "media" / "people"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("GUARDIAN_SHARED", str(tmp_path))
+    mask = np.zeros((300, 200), np.uint8)
+    mask[20:280, 30:170] = 255
+    for name, value in (("1", 30), ("2", 200)):
+        cv2.imwrite(str(folder / f"{name}.jpg"), np.full((300, 200, 3), value, np.uint8))
+        cv2.imwrite(str(folder / f"{name}_mask.png"), mask)
+    dark = cutouts(1, lambda planes: planes.y[300, 320] < 60)
+    assert dark[0].rgba[100, 70, 0] == pytest.approx(30, abs=2)
+    assert len(cutouts(2, lambda planes: True)) == 2
+    with pytest.raises(MediaError, match="fewer than 2"):
+        cutouts(2, lambda planes: planes.y[300, 320] < 60)
 
 
 def test_drawings_are_whole_xml_whatever_is_drawn():
