@@ -96,8 +96,9 @@ def chain(store: ModelStore, variant: Variant) -> VideoChain:
     """The chain of `guardian protect`, with a face finder that loses what the variant says."""
     config = replace(VisionConfig(), late_s=UNHURRIED_S)
     finders = open_finders(store, config)
-    faces = Dropping(finders.faces, variant.dropped, SEED) if variant.dropped else finders.faces
-    return open_eyes(store, config, variant.mode, replace(finders, faces=faces))
+    if variant.dropped:
+        finders = replace(finders, faces=Dropping(finders.faces, variant.dropped, SEED))
+    return open_eyes(store, config, variant.mode, finders)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,11 @@ from guardian.core.notes import Face, Seen, Unknown
 from guardian.core.ports import FaceFinder, PersonFinder
 
 
-class Dropping:
-    """A face finder of which each face of each answer is lost with the same chance."""
+class _Through:
+    """A face finder that asks another one."""
 
-    def __init__(self, finder: FaceFinder, share: float, seed: int) -> None:
-        """share: 0..1 of the faces found that are lost."""
-        self._finder, self._share = finder, share
-        self._chance = np.random.default_rng(seed)
+    def __init__(self, finder: FaceFinder) -> None:
+        self._finder = finder
         self.name = finder.name
 
     @property
@@ -28,6 +26,25 @@ class Dropping:
     def revisit(self) -> int:
         """See `FaceFinder`."""
         return self._finder.revisit
+
+    @property
+    def whole_share(self) -> float:
+        """See `FaceFinder`."""
+        return self._finder.whole_share
+
+    @whole_share.setter
+    def whole_share(self, share: float) -> None:
+        self._finder.whole_share = share
+
+
+class Dropping(_Through):
+    """A face finder of which each face of each answer is lost with the same chance."""
+
+    def __init__(self, finder: FaceFinder, share: float, seed: int) -> None:
+        """share: 0..1 of the faces found that are lost."""
+        super().__init__(finder)
+        self._share = share
+        self._chance = np.random.default_rng(seed)
 
     def find(self, planes: Planes) -> Seen[tuple[Face, ...]] | Unknown:
         """See `FaceFinder`."""
@@ -37,24 +54,13 @@ class Dropping:
         return Seen(tuple(face for face in answer.value if self._chance.random() >= self._share))
 
 
-class RepeatingFaces:
+class RepeatingFaces(_Through):
     """A face finder that gives its last answer to every picture while `repeat` is set."""
 
     def __init__(self, finder: FaceFinder) -> None:
-        self._finder = finder
+        super().__init__(finder)
         self._last: Seen[tuple[Face, ...]] | Unknown = Unknown("nothing was looked at")
         self.repeat = False
-        self.name = finder.name
-
-    @property
-    def looks(self) -> int:
-        """See `FaceFinder`."""
-        return self._finder.looks
-
-    @property
-    def revisit(self) -> int:
-        """See `FaceFinder`."""
-        return self._finder.revisit
 
     def find(self, planes: Planes) -> Seen[tuple[Face, ...]] | Unknown:
         """See `FaceFinder`."""
