@@ -22,7 +22,7 @@ from guardian.bench.drawing import Strip, strips
 from guardian.bench.privacy.clips import Clip, Picture, begun, composed, cutouts, films, remembered
 from guardian.bench.privacy.finders import Dropping
 from guardian.bench.privacy.judge import Judge, open_judge
-from guardian.bench.privacy.tally import ALL, DROPPED, Tally, Variant, matched, misses, percent, row
+from guardian.bench.privacy.tally import ALL, DROPPED, Tally, Variant, as_rows, matched, misses, percent, row
 from guardian.bench.script import Row, Script, Steps
 from guardian.core.config import VisionConfig
 from guardian.core.frames import Mode, Planes, RawFrame, Showing
@@ -161,10 +161,9 @@ def _take(tally: Tally, i: int, sides: _Sides, people: PersonFinder) -> None:
     equal = shown(sides.source, sides.protected)
     same, other = matched(sides.found, sides.faces)
     if same:
-        tally.exposed[i] = [
-            [round(n, 2) for n in (one.box.x, one.box.y, one.box.w, one.box.h, one.score)] for one in same
-        ]
-    tally.alone += len(other)
+        tally.exposed[i] = as_rows(same)
+    if other:
+        tally.alone[i] = as_rows(other)
     tally.alone_shown += sum(_share(equal, one.box) > RAW_SHARE for one in other)
     if not sides.faces:
         return

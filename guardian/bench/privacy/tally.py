@@ -19,6 +19,9 @@ LONGEST_RUN = 2
 BODY_SHOWN = 0.80
 ALL = "all"
 
+Boxes = list[list[float]]
+"""Left, top, width, height and score of faces, in pixels."""
+
 
 @dataclass(frozen=True, slots=True)
 class Variant:
@@ -29,6 +32,11 @@ class Variant:
 
     def __str__(self) -> str:
         return self.mode.value + (f", {self.dropped:.0%} dropped" if self.dropped else "")
+
+
+def as_rows(faces: Iterable[Face]) -> Boxes:
+    """Faces as they are written."""
+    return [[round(n, 2) for n in (f.box.x, f.box.y, f.box.w, f.box.h, f.score)] for f in faces]
 
 
 @dataclass(slots=True)
@@ -45,10 +53,10 @@ class Tally:
     seconds: float = 0.0
     judged: list[int] = field(default_factory=list)
     with_face: list[int] = field(default_factory=list)
-    exposed: dict[int, list[list[float]]] = field(default_factory=dict)
+    exposed: dict[int, Boxes] = field(default_factory=dict)
     first_shown: int | None = None
     curtains: list[int] = field(default_factory=list)
-    alone: int = 0
+    alone: dict[int, Boxes] = field(default_factory=dict)
     alone_shown: int = 0
     body: list[float] = field(default_factory=list)
     by_chance: list[float] = field(default_factory=list)
@@ -99,13 +107,14 @@ def row(name: str, variant: Variant, tallies: Sequence[Tally]) -> Row:
         "before_proof": sum(i < _first(tally) for tally in tallies for i in tally.exposed),
         "until_shown": max(_first(tally) for tally in tallies),
         "curtains": sum(len(tally.curtains) for tally in tallies),
-        "not_in_source": sum(tally.alone for tally in tallies),
+        "not_in_source": sum(len(boxes) for tally in tallies for boxes in tally.alone.values()),
         "not_in_source_but_shown": sum(tally.alone_shown for tally in tallies),
         "body_shown": float(np.mean(body)) if body else None,
         "equal_by_chance": float(np.mean(by_chance)) if by_chance else None,
     }
     if name != ALL:
-        found["boxes"] = {str(i): boxes for tally in tallies for i, boxes in tally.exposed.items()}
+        found["exposed_boxes"] = {str(i): boxes for i, boxes in tallies[0].exposed.items()}
+        found["boxes_not_in_source"] = {str(i): boxes for i, boxes in tallies[0].alone.items()}
         found["spans"] = {
             "face": spans(tallies[0].with_face, tallies[0].every),
             "curtain": spans(tallies[0].curtains, 1),
