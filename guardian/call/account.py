@@ -44,6 +44,9 @@ class PictureAccount:
         self.frames_in = 0
         self.frames_late = 0
         self.over_budget = 0
+        self.step = 0
+        """How far down the ladder protection is."""
+        self.steps_taken = 0
         self.camera_s = 0.0
         self.protected_s = 0.0
         self.state = State.WARMING
@@ -69,6 +72,11 @@ class PictureAccount:
             record("wait", (passage.taken - passage.drained) * 1000)
             record("protect", notes.protect_ms)
             self._latencies.record_all(notes.stages_ms.items())
+
+    def stepped(self, step: int) -> None:
+        """The ladder has moved."""
+        self.step = step
+        self.steps_taken += 1
 
     def sent(self, safe: SafeFrame, encode_ms: float, done: float) -> None:
         """The encoder has finished a picture (from its thread)."""

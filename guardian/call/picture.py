@@ -12,6 +12,7 @@ from guardian.call.lane import Lane, log_not_loaded
 from guardian.call.slots import Closed, Latest
 from guardian.core.config import WorkConfig
 from guardian.core.frames import Mode, RawFrame, SafeFrame, Showing, State
+from guardian.core.ladder import Ladder
 from guardian.core.ports import CurtainMaker, Protector
 from guardian.core.protection import CurtainReason
 
@@ -50,6 +51,8 @@ class PictureWay:
         self._last_raw = -_CAMERA_OFF_S
         self._last_t = 0.0
         self._failed = False
+        self._ladder = Ladder(config.media.budget_ms, config.vision.late_s * 1000)
+        self._came = self._lost_before = 0
         self._shared = asyncio.Lock()
         self._allowed = True
 
@@ -97,7 +100,8 @@ class PictureWay:
         now = time.monotonic()
         self._last_raw, self._last_t = now, raw.t
         self.account.came_in(now)
-        if self._allowed:
+        self._came += 1
+        if self._allowed and self._came % self._ladder.ease.keep_every == 0:
             self._inbox.put((raw, now))
 
     def distrust(self, reason: str) -> None:
@@ -131,14 +135,24 @@ class PictureWay:
         stuck_s = self._config.limits.lane_stuck_s
         safe, notes = await self._lane.run(lambda: protector.protect(raw), stuck_s)
         done = time.monotonic()
-        self._size = raw.planes.size
+        self._size = safe.planes.size
         self.account.protected(notes, Passage(raw.arrived, drained, taken, done))
+        self._keep_up(protector, done, raw)
         if not self._allowed or notes.mode is not self._mode:
             return
         if done - raw.arrived > self._config.vision.late_s and safe.showing is Showing.COVERED:
             self.account.frames_late += 1
             return
         self._outbox.put(safe)
+
+    def _keep_up(self, protector: Protector, done: float, raw: RawFrame) -> None:
+        """A step down the ladder when pictures take too long, up when there is room again."""
+        lost, self._lost_before = self.replaced - self._lost_before, self.replaced
+        before = self._ladder.step
+        self._ladder.took(done, (done - raw.arrived) * 1000, lost)
+        if self._ladder.step != before:
+            protector.ease = self._ladder.ease
+            self.account.stepped(self._ladder.step)
 
     async def next_safe(self) -> SafeFrame:
         """The next picture that may leave. Comes at least `curtain_fps` times a second."""

@@ -250,6 +250,8 @@ class CallSession:
                 "showing": str(account.showing),
                 "reason": account.reason,
                 "states": snapshot["states"],
+                "step": account.step,
+                "steps_taken": account.steps_taken,
             },
             "legs": self.seats.status(),
             "media_t": round(now - self._began, 2),

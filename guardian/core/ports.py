@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from guardian.core.calls import Answer, CallSpec, Scope
 from guardian.core.frames import AudioChunk, Mode, Planes, RawFrame, SafeFrame
+from guardian.core.ladder import Ease
 from guardian.core.notes import Face, FrameNotes, Lapse, Seen, Unknown
 from guardian.core.protection import CurtainReason
 from guardian.core.sfu import Place
@@ -26,9 +27,11 @@ class Clock(Protocol):
 
 class FaceFinder(Protocol):
     """Finds faces in one picture. looks: how often it looked at the last one. revisit: pictures of its
-    size until it has looked everywhere again, at most `guardian.core.tracks.REVISIT_FRAMES`."""
+    size until it has looked everywhere again, at most `guardian.core.tracks.REVISIT_FRAMES`. whole_share:
+    area of the copy every picture is looked at on, as a share of the usual one."""
 
     name: str
+    whole_share: float
 
     @property
     def looks(self) -> int: ...
@@ -70,9 +73,13 @@ class Recogniser(Protocol):
 
 
 class Protector(Protocol):
-    """Hides what must be hidden in one shopper's pictures. `guardian.vision.chain.VideoChain`."""
+    """Hides what must be hidden in one shopper's pictures. `guardian.vision.chain.VideoChain`.
+
+    mode, ease: what may be shown and what is done less, from the next frame on. From any thread.
+    """
 
     mode: Mode
+    ease: Ease
 
     def protect(self, raw: RawFrame) -> tuple[SafeFrame, FrameNotes]:
         """Never raises, never shows what the mode hides. Called from one thread."""

@@ -40,6 +40,8 @@ class Cadence:
     def __init__(self, every: int) -> None:
         """every: frames between two masks of a moving picture."""
         self._every = max(every, 1)
+        self.times = 1
+        """How many times less often than that, while nobody moves fast."""
         self._busy = _Busy()
         self.restart()
 
@@ -67,7 +69,7 @@ class Cadence:
             return True
         moved = float(cv2.mean(cv2.absdiff(self._seen, self._thumbnail))[0])
         self.age += 1
-        every = self._every if moved > MOVING else self._every * STILL_TIMES
+        every = self._every * (max(self.times, 1) if moved > MOVING else max(self.times, STILL_TIMES))
         if self._hurried or moved > JUMPED:
             return True
         if self._busy.every > 1:

@@ -7,11 +7,12 @@ raw pixels: whatever goes wrong ends in the last safe cover and then in the curt
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from guardian.core.config import VisionConfig
 from guardian.core.frames import Mode, RawFrame, SafeFrame
 from guardian.core.geometry import Box
+from guardian.core.ladder import Ease
 from guardian.core.notes import Face, FrameNotes, Unknown
 from guardian.core.ports import Clock, FaceFinder, PersonFinder
 from guardian.core.protection import CurtainReason, Protection
@@ -28,10 +29,11 @@ __all__ = ["VideoChain", "curtain"]
 
 @dataclass(frozen=True, slots=True)
 class _Last:
-    """The last covered frame and the mode it was made for."""
+    """The last covered frame, the mode it was made for and the size (w, h) of the picture it was made of."""
 
     frame: SafeFrame
     mode: Mode
+    size: tuple[int, int]
 
 
 class _Stages:
@@ -56,7 +58,7 @@ class _Stages:
 class VideoChain:
     """Protects one video stream.
 
-    `protect` and `warm_up` belong to one thread. `mode`, `distrust`, `held` and `curtain` may be
+    `protect` and `warm_up` belong to one thread. `mode`, `ease`, `distrust`, `held` and `curtain` may be
     used from any.
     """
 
@@ -79,6 +81,8 @@ class VideoChain:
         self._last: _Last | None = None
         # An object of its own for each distrust, so that none is lost between two threads.
         self._distrusted = self._heeded = Doubt("")
+        self.ease = Ease()
+        """What is done less to keep the budget; a new value counts from the next frame on."""
 
     @property
     def mode(self) -> Mode:
@@ -119,19 +123,20 @@ class VideoChain:
     def protect(self, raw: RawFrame) -> tuple[SafeFrame, FrameNotes]:
         """The frame, fit to leave, and what was done with it."""
         stages = _Stages(self._clock)
-        mode = self._mode
+        mode, ease = self._mode, self.ease
         faces: tuple[Face, ...] = ()
         try:
             if mode is Mode.PRIVATE:
                 safe = self._private(raw)
             else:
                 size = self._settle(raw, mode)
+                self._face_finder.whole_share, self._cadence.times = ease.whole_share, ease.segment_times
                 faces = self._find_faces(raw, size)
                 stages.done("faces")
                 self._find_people(raw)
                 stages.done("people")
                 covering = self._decide(faces, size, mode)
-                safe = cover(raw, covering)
+                safe = cover(*_shrunk(raw, covering, ease.shrink))
                 stages.done("cover")
                 self._in_time(raw)
                 safe = self._trusted(safe, raw, mode)
@@ -205,7 +210,7 @@ class VideoChain:
     def _trusted(self, safe: SafeFrame, raw: RawFrame, mode: Mode) -> SafeFrame:
         if not self._protection.proven():
             return self._stand_in(raw)
-        self._last = _Last(safe, mode)
+        self._last = _Last(safe, mode, raw.planes.size)
         return safe
 
     def _doubted(self, raw: RawFrame, problem: Exception) -> SafeFrame:
@@ -218,9 +223,19 @@ class VideoChain:
     def _stand_in(self, raw: RawFrame) -> SafeFrame:
         # By the clock and not by the frame: one that took long stands for a moment long gone.
         again = self.held(raw.t, max(raw.arrived, self._clock()))
-        if again is not None and again.planes.size == _size_of(raw):
+        if again is not None and self._last is not None and self._last.size == _size_of(raw):
             return again
         return curtain(_size_of(raw), raw.t, raw.arrived, self._protection.curtain)
+
+
+def _shrunk(raw: RawFrame, covering: Covering, times: int) -> tuple[RawFrame, Covering]:
+    """Both for a picture made smaller before it is covered."""
+    if times == 1:
+        return raw, covering
+    small = replace(raw, planes=pictures.shrunk(raw.planes, times))
+    sx, sy = (to / of for to, of in zip(small.planes.size, raw.planes.size, strict=True))
+    boxes = tuple(box.scaled(sx, sy) for box in covering.faces)
+    return small, replace(covering, faces=boxes)
 
 
 def _size_of(raw: RawFrame) -> tuple[int, int]:

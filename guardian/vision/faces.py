@@ -6,6 +6,7 @@ of which nothing is known until then.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import cv2
@@ -51,6 +52,7 @@ class TurningFaceFinder:
         self._unseen: list[Turn] = []
         self._found: list[F32] = []
         self.looks = 0
+        self.whole_share = 1.0
         self.name = net.name
 
     @property
@@ -60,7 +62,7 @@ class TurningFaceFinder:
 
     def find(self, planes: Planes) -> Seen[tuple[Face, ...]] | Unknown:
         """Faces in pixels of `planes`; Unknown for a new scene that has not been seen everywhere."""
-        looks = [WHOLE]
+        looks = [replace(WHOLE, area=round(WHOLE.area * self.whole_share))]
         if planes.size != self._size:
             self._begin(planes)
             looks += [look for one in self._gaze for turn in one.turns for look in turn]

@@ -33,6 +33,13 @@ def part(planes: Planes, box: tuple[int, int, int, int]) -> Planes:
     return Planes(planes.y[y0:y1, x0:x1], planes.u[half], planes.v[half])
 
 
+def shrunk(planes: Planes, times: int) -> Planes:
+    """The picture averaged down to a size `times` smaller each way, of even numbers."""
+    w, h = (max(side // times // 2 * 2, 2) for side in planes.size)
+    half = (w // 2, h // 2)
+    return Planes(averaged(planes.y, (w, h)), averaged(planes.u, half), averaged(planes.v, half))
+
+
 def averaged(plane: U8, size: tuple[int, int]) -> U8:
     """The plane averaged down to size (w, h), no larger than it is. Rounds by a level or two."""
     h, w = plane.shape

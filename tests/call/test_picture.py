@@ -15,6 +15,7 @@ from guardian.call.picture import Eyes, PictureWay
 from guardian.core.config import VisionConfig, WorkConfig
 from guardian.core.errors import ModelMissing
 from guardian.core.frames import Mode, RawFrame, Showing, State
+from guardian.core.ladder import STEPS, UNNOTICED, Ladder
 from guardian.vision.chain import VideoChain
 from guardian.vision.cover import curtain
 from tests.fakes.vision import Scripted, canary, everywhere_person, faces, nobody, raw_blocks
@@ -165,3 +166,28 @@ def test_withdrawn_consent_stops_what_waits_and_given_back_starts_anew():
     assert during.showing is Showing.CURTAIN
     assert after.showing is Showing.CURTAIN, "nothing is shown before it is proven again"
     assert np.ptp(after.planes.y) > 0
+
+
+def test_what_takes_too_long_is_done_less():
+    async def scenario():
+        async with way_of(Mode.SELFIE) as way:
+            way._ladder = Ladder(budget_ms=0.001, late_ms=1e6)
+            deadline = time.monotonic() + 20
+            while way.account.step < UNNOTICED and time.monotonic() < deadline:
+                await feed(way, 0)
+                await asyncio.sleep(0.02)
+            return way.account.step, way._protector.ease
+
+    assert asyncio.run(scenario()) == (UNNOTICED, STEPS[UNNOTICED])
+
+
+def test_at_the_lower_steps_every_other_picture_is_let_go():
+    async def scenario():
+        async with way_of(Mode.SELFIE) as way:
+            way._ladder.step = 3
+            before = way._inbox.statistics().put
+            for i in range(20):
+                way.put(RawFrame(canary(seed=i), i / 30, time.monotonic()))
+            return way._inbox.statistics().put - before, way.account.frames_in
+
+    assert asyncio.run(scenario()) == (10, 20)

@@ -33,6 +33,7 @@ class BrokenFaces:
 
     name = "broken"
     looks = revisit = 1
+    whole_share = 1.0
 
     def __init__(self, what, at):
         self._what, self._at, self._asked = what, at, -1

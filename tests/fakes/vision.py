@@ -28,6 +28,7 @@ class Scripted:
     name: str = "scripted"
     looks: int = 1
     revisit: int = 1
+    whole_share: float = 1.0
     asked: int = 0
     _left: list[Answer] = field(default_factory=list)
 
