@@ -96,21 +96,22 @@ def nearest(known: F32, who: Who, unknown: F32) -> Who:
 def eigenfaces(known: F32, who: Who, unknown: F32) -> Who:
     """Nearest by angle in the whitened space of the largest principal components."""
     mean, axes, spread = _principal(known, _EIGENFACES)
-    a, b = (_unit((pictures - mean) @ axes / spread) for pictures in (known, unknown))
+    a, b = (_unit(_projected(pictures, mean, axes / spread)) for pictures in (known, unknown))
     return np.asarray(who[(b @ a.T).argmax(axis=1)], np.intp)
 
 
 def fisher(known: F32, who: Who, unknown: F32) -> Who:
     """Nearest mean after whitening by what differs between pictures of one person."""
     mean, axes, spread = _principal(known, _FISHER)
-    a, b = ((pictures - mean) @ axes / spread for pictures in (known, unknown))
+    a, b = (_projected(pictures, mean, axes / spread) for pictures in (known, unknown))
     people = np.unique(who)
     means = np.stack([a[who == person].mean(axis=0) for person in people])
     own = a - means[np.searchsorted(people, who)]
     within = own.T @ own / len(a)
     within += np.eye(len(within), dtype=np.float32) * (0.1 * np.trace(within) / len(within) + 1e-9)
-    whiten = np.linalg.cholesky(np.linalg.inv(within))
-    return nearest(means @ whiten, people, b @ whiten)
+    whiten = np.linalg.cholesky(np.linalg.inv(within)).astype(np.float32)
+    middle = means.mean(axis=0)
+    return nearest(_projected(means, middle, whiten), people, _projected(b, middle, whiten))
 
 
 def ridge(share: float) -> Attack:
@@ -160,6 +161,10 @@ def _principal(known: F32, most: int) -> tuple[F32, F32, F32]:
     spread = np.sqrt(energy[kept])
     axes = centred.T @ vectors[:, kept] / spread
     return mean, axes.astype(np.float32), (spread / sqrt(len(known))).astype(np.float32)
+
+
+def _projected(pictures: F32, mean: F32, axes: F32) -> F32:
+    return np.asarray((pictures - mean) @ axes, np.float32)
 
 
 def _apart(a: F32, b: F32) -> F32:

@@ -142,9 +142,7 @@ async def _photos(pair: Pair, what: str, chosen: Sequence[Still], steps: Steps) 
         found.append(_photo(pair, still))
         steps.done()
         await asyncio.sleep(0)  # whoever is told to end can
-    figures: dict[str, list[float]] = {
-        key: [one[key] for one in found if one[key] is not None] for key in found[0]
-    }
+    figures = {key: [value for one in found if (value := one[key]) is not None] for key in found[0]}
     return {
         "what": what,
         "count": len(found),

@@ -118,9 +118,10 @@ def cut_out(still: Still) -> Person:
     rgb, inner = still.rgb[y : y + h, x : x + w], mask[y : y + h, x : x + w]
     scale = min(_HIGHEST / h, 1.0)
     if scale < 1:
-        rgb = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        inner = cv2.resize(inner, rgb.shape[1::-1], interpolation=cv2.INTER_AREA)
-    soft = cv2.GaussianBlur(inner, (3, 3), 0).astype(np.float32) / 255
+        size = (round(w * scale), round(h * scale))
+        rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+        inner = cv2.resize(inner, size, interpolation=cv2.INTER_AREA)
+    soft = np.asarray(cv2.GaussianBlur(inner, (3, 3), 0) / 255, np.float32)
     return Person(np.ascontiguousarray(rgb), soft)
 
 

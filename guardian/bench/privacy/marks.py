@@ -47,4 +47,4 @@ def opacity(one: U8, other: U8, mark: I16) -> F32:
     follows = (one.astype(np.int16) - other.astype(np.int16)) * mark
     h, w = follows.shape
     in_fours = follows.reshape(h // 2, 2, w // 2, 2).sum(axis=(1, 3), dtype=np.int32)
-    return (in_fours / np.float32(8 * DEPTH)).astype(np.float32)
+    return np.asarray(in_fours / np.float32(8 * DEPTH), np.float32)

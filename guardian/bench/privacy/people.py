@@ -73,7 +73,7 @@ def movable(still: Still) -> bool:
         return False
     x, y, wide, high, area = (int(value) for value in max(stats[1:], key=lambda one: int(one[4])))
     at_side = x < _BORDER or y < _BORDER or x + wide > w - _BORDER
-    whole = area > 0.97 * np.count_nonzero(still.person)
+    whole = area > 0.97 * int(np.count_nonzero(still.person))
     return whole and not at_side and y + high >= h - _BORDER and high > 0.8 * wide
 
 

@@ -130,8 +130,8 @@ def scene_with(portrait: Portrait, frame: int, take: int) -> Planes:
     seen = cv2.warpAffine(limited, part, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     # Shifting a stock of noise is as good as new noise and takes no time.
     rows, columns = rng.integers(0, 64, 2)
-    seen += grain[rows : rows + size[1], columns : columns + size[0]]
-    y[y0:y1, x0:x1] = np.clip(np.round(seen), 0, 255)
+    noisy = seen + grain[rows : rows + size[1], columns : columns + size[0]]
+    y[y0:y1, x0:x1] = np.clip(np.round(noisy), 0, 255)
     for plane in (u, v):
         plane[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2] = 128
     return Planes(y, u, v)

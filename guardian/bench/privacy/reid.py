@@ -59,20 +59,23 @@ USUAL = 10
 """How often chance attacks on the usual covers must be right, or they are no attacks."""
 COVERED = 0.95
 """Share of a face's box that covers must hide; else the face was missed."""
+BLUR = 1.5
+"""What restoring takes the blur to be: a Gaussian of so many pixels of the crop, as the usual one is."""
 KINDS = ("naive", "parrot", "learned", "enhanced", "restored", "pictures_30")
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How many people and deals of the pictures, and which modes."""
+    """How many people, portraits of each and deals of the portraits, and which modes."""
 
     people: int
+    each: int
     seeds: int
     modes: tuple[Mode, ...]
 
 
-QUICK = Effort(12, 1, (Mode.SELFIE,))
-WHOLE = Effort(40, 2, (Mode.SELFIE, Mode.INSTALL))
+QUICK = Effort(12, 5, 1, (Mode.SELFIE,))
+WHOLE = Effort(40, 10, 2, (Mode.SELFIE, Mode.INSTALL))
 
 
 @dataclass(slots=True)
@@ -86,7 +89,7 @@ class Seen:
 async def measure(effort: Effort, steps: Steps) -> list[Row]:
     """Rows: clear, the usual covers, then face and whole portrait for each mode."""
     store = ModelStore.default()
-    people = portraits(store, effort.people)
+    people = portraits(store, effort.people, effort.each)
     inquiry = Inquiry(np.array([one.person for one in people], np.intp), effort.seeds)
     steps.expect(len(effort.modes) * (len(people) + len(REGIONS)) + 3)
     clear = {region: _clear(people, box) for region, box in REGIONS.items()}
@@ -239,24 +242,24 @@ def _of_unit_spread(pictures: Any) -> F32:
     return np.asarray(pictures / (pictures.std(axis=1, keepdims=True) + 1e-3), np.float32)
 
 
-def _sharpened(crops: Sequence[Crop], sigma: float) -> list[Crop]:
-    """Richardson-Lucy (1972) against a Gaussian of `sigma` pixels of the crop."""
+def _sharpened(crops: Sequence[Crop]) -> list[Crop]:
+    """Richardson-Lucy (1972) against a Gaussian of `BLUR` pixels of the crop."""
     found = []
     for crop in crops:
         seen = crop.luma + 1
         guess = seen.copy()
         for _ in range(20):
-            ratio = seen / (cv2.GaussianBlur(guess, (0, 0), sigma) + 1e-3)
-            guess = guess * cv2.GaussianBlur(ratio, (0, 0), sigma)
+            ratio = seen / (cv2.GaussianBlur(guess, (0, 0), BLUR) + 1e-3)
+            guess = guess * cv2.GaussianBlur(ratio, (0, 0), BLUR)
         found.append(Crop(guess.astype(np.float32), crop.chroma))
     return found
 
 
-def _wiener(crops: Sequence[Crop], sigma: float) -> list[Crop]:
+def _wiener(crops: Sequence[Crop]) -> list[Crop]:
     """Wiener's filter against the same, for a noise of a hundredth of the picture."""
     h, w = crops[0].luma.shape
     y, x = np.meshgrid(np.fft.fftfreq(h), np.fft.fftfreq(w), indexing="ij")
-    blur = np.exp(-2 * (np.pi * sigma) ** 2 * (x * x + y * y))
+    blur = np.exp(-2 * (np.pi * BLUR) ** 2 * (x * x + y * y))
     back = blur / (blur * blur + 1e-2)
     return [
         Crop(np.fft.ifft2(np.fft.fft2(crop.luma) * back).real.astype(np.float32), crop.chroma)
@@ -284,9 +287,7 @@ class Inquiry:
     who: Who
     seeds: int
 
-    def best(
-        self, attacks: Mapping[str, Attack], looks: Looks, known: list[Crop], asked: list[Crop]
-    ) -> Rank1:
+    def best(self, attacks: Mapping[str, Attack], looks: Looks, known: Crops, asked: Crops) -> Rank1:
         """The best of the attacks that learn from `known` and are asked about `asked`."""
         pairs = {name: (look(known), look(asked)) for name, look in looks.items()}
         return best(attacks, pairs, self.who, self.seeds)
@@ -301,11 +302,7 @@ class Inquiry:
 
     def kinds(self, clear: Crops, seen: Crops) -> dict[str, Rank1]:
         """Every kind of attack on one picture of each take."""
-        sharpened = [
-            self.naive(clear, restore(seen, sigma))
-            for restore in (_sharpened, _wiener)
-            for sigma in (1.0, 2.0)
-        ]
+        sharpened = [self.naive(clear, restore(seen)) for restore in (_sharpened, _wiener)]
         return {
             "naive": self.naive(clear, seen),
             "parrot": self.best(PARROT, PLAIN, seen, seen),
