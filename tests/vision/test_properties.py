@@ -42,7 +42,7 @@ def seldom(usual: Any, odd: Any) -> st.SearchStrategy[Any]:
 
 
 def film() -> st.SearchStrategy[list[Moment]]:
-    """Scenes of one size and mode, long enough for pictures to be shown; now and then something goes wrong."""
+    """Scenes of one size and mode, long enough for pictures to be shown, with mishaps."""
     share = st.floats(0, 1)
     face = st.tuples(st.floats(-0.2, 1.1), st.floats(-0.2, 1.1), st.floats(0.05, 0.9))
     people = st.tuples(share, share).map(lambda ends: (min(ends), max(ends)))
