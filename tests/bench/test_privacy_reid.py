@@ -151,13 +151,14 @@ def test_portraits_go_through_the_live_chain(shared_media, weights):
         pytest.skip("no portraits here")
     weights("person")
     weights("face", "yunet")
-    effort = reid.Effort(2, 1, (Mode.INSTALL,))
+    effort = reid.Effort(2, 5, 1, (Mode.INSTALL,))
     rows = asyncio.run(reid.measure(effort, quiet_steps()))
     assert [(one["what"], one["region"]) for one in rows[-2:]] == [
         ("install", "face"),
         ("install", "portrait"),
     ]
     assert rows[0]["clear"]["rate"] > 0.8
+    assert rows[0]["asked"] == 10
     assert all(len(reid.SCRIPT.cells(one)) == len(reid.SCRIPT.columns) for one in rows)
     assert rows[-1]["missed"] <= 2
     assert reid.SCRIPT.drawing is not None

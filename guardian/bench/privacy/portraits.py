@@ -61,8 +61,8 @@ class Crop:
     chroma: F32
 
 
-def portraits(store: ModelStore, people: int) -> list[Portrait]:
-    """Ten portraits each of the first `people` people. Unavailable, Unavailable, MediaError."""
+def portraits(store: ModelStore, people: int, each: int) -> list[Portrait]:
+    """The first `each` portraits of the first `people` people. Unavailable, MediaError."""
     folder = media("faces_orl")
     files = {
         int(one.name[1:]): sorted(one.glob("*.pgm"), key=lambda path: int(path.stem))
@@ -71,7 +71,7 @@ def portraits(store: ModelStore, people: int) -> list[Portrait]:
     }
     if len(files) < people:
         raise MediaError(f"{folder} does not hold {people} people.")
-    pictures = [(person, _read(path)) for person in sorted(files)[:people] for path in files[person]]
+    pictures = [(person, _read(path)) for person in sorted(files)[:people] for path in files[person][:each]]
     finder = open_finders(store, VisionConfig()).faces
     return [Portrait(person, picture, face_in(picture, finder)) for person, picture in pictures]
 
