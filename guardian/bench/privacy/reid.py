@@ -321,7 +321,7 @@ def _cells(row: Row) -> Sequence[Any]:
         if kind not in row:
             return None
         found = row[kind]
-        return f"{found['rate']:.3f} ({found['low']:.3f}-{found['high']:.3f})"
+        return f"{found['rate']:.3f}±{(found['high'] - found['low']) / 2:.3f}"
 
     return (row["what"], row["region"], *(shown(kind) for kind in ("clear", *KINDS)), row.get("missed"))
 
