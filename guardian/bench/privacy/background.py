@@ -311,4 +311,5 @@ SCRIPT = Script(
     _cells,
     _misses,
     _drawing,
+    timed=False,
 )

@@ -386,4 +386,5 @@ SCRIPT = Script(
     _cells,
     _misses,
     _drawing,
+    timed=False,
 )
