@@ -56,7 +56,7 @@ class Senses:
 
     open_eyes: Callable[[WorkConfig, CallSpec, Mode], Protector]
     open_ears: Callable[[WorkConfig, CallSpec, Role], Ears]
-    curtain: CurtainMaker
+    curtains: Callable[[WorkConfig], CurtainMaker]
     engines: Callable[[], Mapping[str, Any]]
 
 
@@ -65,7 +65,7 @@ def real_senses() -> Senses:
 
     What is there once they are loaded stays: to look through it for garbage takes 80 ms, and all wait.
     """
-    from guardian.vision.cover import curtain
+    from guardian.vision.cover import curtains
 
     names: dict[str, Any] = {}
 
@@ -88,7 +88,7 @@ def real_senses() -> Senses:
         gc.freeze()
         return chain
 
-    return Senses(eyes, ears, curtain, lambda: names)
+    return Senses(eyes, ears, lambda config: curtains(config.vision.cards), lambda: names)
 
 
 def leg_maker(config: WorkConfig) -> LegMaker:
@@ -168,7 +168,7 @@ class CallProcess:
         senses = self._senses()
         return Workshop(
             legs=leg_maker(config),
-            eyes=Eyes(lambda mode: senses.open_eyes(config, spec, mode), senses.curtain),
+            eyes=Eyes(lambda mode: senses.open_eyes(config, spec, mode), senses.curtains(config)),
             ears=lambda role: senses.open_ears(config, spec, role),
             engines=senses.engines,
             tell=self._tell,

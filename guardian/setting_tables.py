@@ -30,6 +30,7 @@ from guardian.core.config import (
     VisionConfig,
 )
 from guardian.core.errors import ConfigError
+from guardian.core.protection import CurtainReason
 from guardian.core.sfu import origin_of
 
 _LIMITS, _MEDIA, _VISION, _SPEECH = CallLimits(), MediaConfig(), VisionConfig(), SpeechConfig()
@@ -201,6 +202,9 @@ class MediaSettings(Section):
         )
 
 
+CardLine = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
 class VisionSettings(Section):
     """The protection chain."""
 
@@ -211,6 +215,7 @@ class VisionSettings(Section):
     hold_s: float = Field(default=_VISION.hold_s, ge=0, le=2)
     late_s: float = Field(default=_VISION.late_s, gt=0, le=2)
     strict: bool = _VISION.strict
+    cards: dict[CurtainReason, tuple[CardLine, CardLine]] = {}
 
 
 class SpeechSettings(Section):

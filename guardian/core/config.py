@@ -5,6 +5,7 @@ Times are seconds unless a name says otherwise.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from guardian.core.frames import Mode
@@ -28,6 +29,8 @@ class VisionConfig:
     """A picture older than this when finished is not sent."""
     strict: bool = False
     """Solid fills and coarser backgrounds."""
+    cards: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Texts of the curtain in place of its own: reason (`CurtainReason`) -> Chinese and English line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,10 @@ SLOWER = 5
 """A failed protection must prove itself this many times longer than a fresh one."""
 
 
+TOO_DARK = "too dark"
+"""The reason of a doubt that light would end."""
+
+
 class CurtainReason(StrEnum):
     """Why a curtain is shown; the card tells the merchant so."""
 
@@ -24,6 +28,8 @@ class CurtainReason(StrEnum):
     """The shopper's camera is off: a state, not a lapse."""
     STARTING = "starting"
     """Protection is being proven."""
+    DARK = "dark"
+    """Too little light to tell what is in the picture."""
     INTERRUPTED = "interrupted"
     """Protection is in doubt or has failed."""
     PRIVATE = "private"
@@ -71,5 +77,7 @@ class Protection:
     @property
     def curtain(self) -> CurtainReason:
         """What to say while no picture may be shown."""
+        if self._doubts and self.reason == TOO_DARK:
+            return CurtainReason.DARK
         starting = self.state is State.WARMING and self._doubts == 0
         return CurtainReason.STARTING if starting else CurtainReason.INTERRUPTED

@@ -14,6 +14,7 @@ TEXTS: dict[CurtainReason, tuple[str, str]] = {
     CurtainReason.WAITING: ("等待对方加入", "Waiting for the other side"),
     CurtainReason.CAMERA_OFF: ("对方未开启摄像头", "The camera is off"),
     CurtainReason.STARTING: ("隐私保护启动中", "Privacy protection is starting"),
+    CurtainReason.DARK: ("光线太暗, 画面暂不显示", "Too dark to show the picture safely"),
     CurtainReason.INTERRUPTED: ("画面暂不可用, 隐私保护中", "Protection interrupted, please wait"),
     CurtainReason.PRIVATE: ("对方已隐藏画面", "The picture is private"),
 }

@@ -9,18 +9,20 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
+import cv2
+
 from guardian.core.config import VisionConfig
 from guardian.core.frames import Mode, RawFrame, SafeFrame
 from guardian.core.geometry import Box
 from guardian.core.ladder import Ease
 from guardian.core.notes import Face, FrameNotes, Unknown
 from guardian.core.ports import Clock, FaceFinder, PersonFinder
-from guardian.core.protection import CurtainReason, Protection
+from guardian.core.protection import TOO_DARK, CurtainReason, Protection
 from guardian.core.tracks import FaceTracks
 from guardian.vision import pictures
 from guardian.vision.answers import Doubt, believed_faces, believed_mask
 from guardian.vision.cadence import Cadence
-from guardian.vision.cover import CELL, STRICT_CELL, Covering, cover, curtain
+from guardian.vision.cover import CELL, STRICT_CELL, Covering, cover, curtain, curtains
 from guardian.vision.cover import held as repeated
 from guardian.vision.mask import GRID, ShownMask, cover_box, visible
 
@@ -34,6 +36,11 @@ class _Last:
     frame: SafeFrame
     mode: Mode
     size: tuple[int, int]
+
+
+_GLANCE = (20, 15)
+DARKEST, LIGHTER = 22.0, 24.0
+"""Mean luma below which faces are missed even in a brightened copy, and above which it is light again."""
 
 
 class _Stages:
@@ -73,6 +80,7 @@ class VideoChain:
         """clock: the one `RawFrame.arrived` was read from."""
         self._face_finder, self._person_finder = faces, people
         self._config, self._mode, self._clock = config, mode, clock
+        self._curtain = curtains(config.cards)
         self._protection = Protection(config.warm_frames)
         self._tracks = FaceTracks(config.face_hold_s)
         self._mask = ShownMask()
@@ -81,6 +89,7 @@ class VideoChain:
         self._last: _Last | None = None
         # An object of its own for each distrust, so that none is lost between two threads.
         self._distrusted = self._heeded = Doubt("")
+        self._dark = False
         self.ease = Ease()
         """What is done less to keep the budget; a new value counts from the next frame on."""
 
@@ -106,7 +115,7 @@ class VideoChain:
 
     def curtain(self, size: tuple[int, int], t: float, arrived: float, reason: CurtainReason) -> SafeFrame:
         """A curtain of `size` (w, h) for a frame of time t; needs no raw frame and no finder."""
-        return curtain(size, t, arrived, reason)
+        return self._curtain(size, t, arrived, reason)
 
     def held(self, t: float, arrived: float) -> SafeFrame | None:
         """The last covered frame again, or None when there is none or it is older than `hold_s`.
@@ -159,7 +168,7 @@ class VideoChain:
         if self._settled is not None:
             self._settled = self._last = None
             self._protection.restart("private")
-        return curtain(_size_of(raw), raw.t, raw.arrived, CurtainReason.PRIVATE)
+        return self._curtain(_size_of(raw), raw.t, raw.arrived, CurtainReason.PRIVATE)
 
     def _settle(self, raw: RawFrame, mode: Mode) -> tuple[int, int]:
         """Size of the picture; a new size or mode and lost trust start over."""
@@ -178,6 +187,10 @@ class VideoChain:
             self._mask.clear()
             self._cadence.restart()
             raise distrusted if distrusted is not before else Doubt("packets lost")
+        luma = float(cv2.mean(pictures.averaged(raw.planes.y, _GLANCE))[0])
+        self._dark = luma < (LIGHTER if self._dark else DARKEST)
+        if self._dark:
+            raise Doubt(TOO_DARK)
         return size
 
     def _find_faces(self, raw: RawFrame, size: tuple[int, int]) -> tuple[Face, ...]:
@@ -225,7 +238,7 @@ class VideoChain:
         again = self.held(raw.t, max(raw.arrived, self._clock()))
         if again is not None and self._last is not None and self._last.size == _size_of(raw):
             return again
-        return curtain(_size_of(raw), raw.t, raw.arrived, self._protection.curtain)
+        return self._curtain(_size_of(raw), raw.t, raw.arrived, self._protection.curtain)
 
 
 def _shrunk(raw: RawFrame, covering: Covering, times: int) -> tuple[RawFrame, Covering]:

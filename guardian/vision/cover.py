@@ -11,6 +11,7 @@ read a frame for as long as it likes. Input planes are only read.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, floor
 
@@ -20,6 +21,7 @@ import numpy.typing as npt
 
 from guardian.core.frames import U8, Planes, RawFrame, SafeFrame, Showing
 from guardian.core.geometry import Box
+from guardian.core.ports import CurtainMaker
 from guardian.core.protection import CurtainReason
 from guardian.vision.card import TEXTS, card
 from guardian.vision.pictures import averaged
@@ -67,8 +69,23 @@ def held(last: SafeFrame, t: float, arrived: float) -> SafeFrame:
 
 def curtain(size: tuple[int, int], t: float, arrived: float, reason: CurtainReason) -> SafeFrame:
     """A card of an even size (w, h) that says why there is no picture. From any thread."""
+    return _card(size, t, arrived, TEXTS[reason])
+
+
+def curtains(texts: Mapping[str, tuple[str, str]]) -> CurtainMaker:
+    """As `curtain`, with other texts (Chinese, English) for some reasons."""
+    lines = {str(reason): text for reason, text in TEXTS.items()}
+    lines |= {str(reason): (zh, en) for reason, (zh, en) in texts.items()}
+
+    def make(size: tuple[int, int], t: float, arrived: float, reason: CurtainReason) -> SafeFrame:
+        return _card(size, t, arrived, lines[reason])
+
+    return make
+
+
+def _card(size: tuple[int, int], t: float, arrived: float, text: tuple[str, str]) -> SafeFrame:
     w, h = (max(int(side) // 2 * 2, 2) for side in size)
-    return SafeFrame(card((w, h), TEXTS[reason]), t, arrived, Showing.CURTAIN)
+    return SafeFrame(card((w, h), text), t, arrived, Showing.CURTAIN)
 
 
 def averages(planes: Planes, faces: tuple[Box, ...], cell: int) -> tuple[U8, U8, U8]:

@@ -120,7 +120,7 @@ def broken_senses() -> Senses:
             raise RuntimeError("the model file is damaged")
         return BrokenEars(what) if what.startswith("deaf") else SilentEars()
 
-    return Senses(eyes, ears, real.curtain, dict)
+    return Senses(eyes, ears, real.curtains, dict)
 
 
 if __name__ == "__main__":

@@ -317,3 +317,19 @@ def test_no_order_of_answers_lets_a_raw_block_out(script, mode):
         if bad and answer in NONSENSE and mode is not Mode.PRIVATE:
             assert safe.showing is not Showing.COVERED
             assert notes.state is not State.ARMED
+
+
+def dark(level):
+    half = np.full((48, 64), 128, np.uint8)
+    return Planes(np.full((96, 128), level, np.uint8), half, half)
+
+
+def test_too_little_light_draws_a_curtain_that_says_so_and_light_ends_it():
+    chain, clock, _ = make([faces(FACE)], [everywhere_person])
+    play(chain, clock, 6)
+    notes = [one for _, one in play(chain, clock, 30, dark(18), start=6)]
+    assert {one.reason for one in notes} == {"too dark"}
+    assert notes[-1].showing is Showing.CURTAIN
+    assert chain._protection.curtain is CurtainReason.DARK
+    assert play(chain, clock, 6, dark(23), start=40)[-1][1].reason == "too dark", "no light to speak of"
+    assert play(chain, clock, 20, dark(40), start=50)[-1][1].showing is Showing.COVERED

@@ -9,7 +9,7 @@ from guardian.core.frames import Planes, RawFrame, Showing
 from guardian.core.geometry import Box
 from guardian.core.protection import CurtainReason
 from guardian.vision.card import TEXTS, card
-from guardian.vision.cover import CELL, STRICT_CELL, Covering, cover, curtain, held
+from guardian.vision.cover import CELL, STRICT_CELL, Covering, cover, curtain, curtains, held
 from tests.fakes.vision import canary
 
 HIDDEN = np.zeros((144, 256), np.uint8)
@@ -130,3 +130,11 @@ def test_every_reason_has_a_card_in_two_languages(reason):
 def test_a_card_cannot_be_written_to():
     with pytest.raises(ValueError, match="read-only"):
         card((64, 64), ("画", "x")).y[0, 0] = 1
+
+
+def test_the_operators_words_stand_on_the_card():
+    made = curtains({"dark": ("太暗了", "Switch a light on")})
+    ours, theirs = (make((320, 240), 0.0, 0.0, CurtainReason.DARK).planes.y for make in (curtain, made))
+    assert not np.array_equal(ours, theirs)
+    waiting = [make((320, 240), 0.0, 0.0, CurtainReason.WAITING).planes.y for make in (curtain, made)]
+    assert np.array_equal(*waiting)
