@@ -37,8 +37,9 @@ DELAYED_MS = 20.0
 _OTHERS = Film((640, 480), 10)
 _STEADY = Film((640, 480), 30)
 _PICTURE_S = 60.0
-_GONE_S, _LOOK_S = 15.0, 0.1
-_LOOKS = 10
+_GONE_S, _LOOK_S = 15.0, 0.2
+_SETTLING_S = 6.0
+"""Longer than an HTTP connection is kept open for another request."""
 _WINDOW_S = 2.2
 """A little more than 64 pictures of the steady film, so that each window holds the same events of it."""
 _PAUSE_S = 4.0
@@ -135,20 +136,22 @@ async def _churn(
                 tasks.create_task(one())
         await _all_gone(guardian)
         gc.collect()
-        samples["server"].append(await _settled_sample(guardian.server))
-        samples["measuring peers"].append(await _settled_sample(psutil.Process()))
+        server, peers = await _settled_samples(guardian.server, psutil.Process())
+        samples["server"].append(server)
+        samples["measuring peers"].append(peers)
     return failures, samples
 
 
-async def _settled_sample(process: psutil.Process) -> Sample:
-    """The least of a few looks: connections that are being closed are not what stays."""
+async def _settled_samples(*processes: psutil.Process) -> list[Sample]:
+    """The least of many looks at each: connections kept for the next request are not what stays."""
     looks = []
-    for _ in range(_LOOKS):
-        looks.append(Sample.of(process))
+    for _ in range(round(_SETTLING_S / _LOOK_S)):
+        looks.append([Sample.of(process) for process in processes])
         await asyncio.sleep(_LOOK_S)
-    return Sample(
-        min(one.threads for one in looks), min(one.descriptors for one in looks), min(one.mb for one in looks)
-    )
+    return [
+        Sample(min(s.threads for s in of), min(s.descriptors for s in of), min(s.mb for s in of))
+        for of in zip(*looks, strict=True)
+    ]
 
 
 def _reason(group: BaseExceptionGroup[Exception]) -> str:

@@ -16,16 +16,24 @@ import numpy.typing as npt
 from guardian.core.frames import U8, Planes
 from guardian.core.geometry import Box
 from guardian.core.notes import Face, Seen, Unknown
-from guardian.vision.looks import WHOLE, Gaze, GazeOf, Look, Turn, far_sighted, fit
+from guardian.vision.looks import TURNED_SCORE, WHOLE, Gaze, GazeOf, Look, Turn, far_sighted, fit
 from guardian.vision.pictures import averaged, part, small_bgr
+from guardian.vision.turning import turn
 
 F32 = npt.NDArray[np.float32]
 
 SCENE_CUT = 20.0
 """Mean luma difference of thumbnails above which a picture counts as another scene."""
-CUT_TURNS = 3
+CUT_TURNS = 5
 """Turns taken in each picture after a change of scene: few, for the picture before is held meanwhile."""
-SAME_FACE_IOU = 0.3
+SAME_FACE_IOU = 0.45
+GLANCES = 6
+"""Second glances in one look; what else is unsure is believed from `TURNED_SCORE` on."""
+GLANCE_SIDE = 64
+"""Pixels a face has in a second glance, with as much again around it."""
+GLANCE_SCORE, GLANCE_IOU = 0.45, 0.25
+HELD_SHARE, LARGER = 0.8, 2.2
+"""Share of a box that another has to hold, and how much larger that has to be, to be around it."""
 
 
 class FaceNet(Protocol):
@@ -98,13 +106,50 @@ class TurningFaceFinder:
         return before is not None and float(cv2.mean(cv2.absdiff(before, self._thumbnail))[0]) > SCENE_CUT
 
     def _look(self, planes: Planes, look: Look) -> F32:
-        x0, y0, x1, y1 = box = look.box(*planes.size)
-        w, h = fit(x1 - x0, y1 - y0, look.area, self._net.multiple)
-        bgr = small_bgr(part(planes, box), (w, h))
-        found = self._net.detect(np.ascontiguousarray(np.rot90(bgr, look.quarters)))
-        found = _turned_back(found[found[:, 4] >= look.score], (w, h), look.quarters)
-        sx, sy = (x1 - x0) / w, (y1 - y0) / h
-        return found * np.array([sx, sy, sx, sy, 1], np.float32) + np.array([x0, y0, 0, 0, 0], np.float32)
+        box = look.box(*planes.size)
+        size = fit(box[2] - box[0], box[3] - box[1], look.area, self._net.multiple)
+        found: F32 = _alone(self._see(planes, box, size, look.degrees))
+        shorter, side = min(planes.size), found[:, 2:4].max(axis=1, initial=0)
+        found = np.asarray(found[(found[:, 4] >= look.score) & (side >= look.smallest * shorter)], np.float32)
+        side = found[:, 2:4].max(axis=1, initial=0)
+        unsure = np.flatnonzero((found[:, 4] < look.sure) & (side >= look.unsure_from * shorter))
+        if not unsure.size:
+            return found
+        # The largest first: they hide most if they are wrong.
+        asked = unsure[np.argsort(-side[unsure])]
+        dropped = [hit for hit in asked[:GLANCES] if not self._again(planes, found[hit], look)]
+        dropped += [hit for hit in asked[GLANCES:] if found[hit, 4] < TURNED_SCORE]
+        return np.asarray(np.delete(found, dropped, axis=0), np.float32)
+
+    def _again(self, planes: Planes, hit: F32, look: Look) -> bool:
+        """Whether a second glance at the place of a hit, alone and at the best size, finds it again."""
+        w, h = planes.size
+        x, y, across, down = (float(value) for value in hit[:4])
+        side = max(across, down)
+        around = Box(x + across / 2 - side, y + down / 2 - side, 2 * side, 2 * side).pixels(w, h)
+        if around is None:
+            return False
+        x0, y0, x1, y1 = (value // 2 * 2 for value in around)
+        x1, y1 = max(x1, x0 + 2), max(y1, y0 + 2)
+        scale, step = GLANCE_SIDE / side, self._net.multiple
+        size = max(round((x1 - x0) * scale / step), 1) * step, max(round((y1 - y0) * scale / step), 1) * step
+        found = self._see(planes, (x0, y0, x1, y1), size, look.degrees)
+        wanted = Box(x, y, across, down)
+        return any(
+            score >= GLANCE_SCORE and Box(*box).iou(wanted) > GLANCE_IOU for *box, score in found.tolist()
+        )
+
+    def _see(
+        self, planes: Planes, box: tuple[int, int, int, int], size: tuple[int, int], degrees: int
+    ) -> F32:
+        """What the network finds in a part of the picture shown at a size and turned, in picture pixels."""
+        x0, y0, x1, y1 = box
+        turned, back = turn(small_bgr(part(planes, box), size), degrees)
+        found = back(self._net.detect(turned))
+        sx, sy = (x1 - x0) / size[0], (y1 - y0) / size[1]
+        scaled: F32 = np.multiply(found, np.array([sx, sy, sx, sy, 1]), dtype=np.float32)
+        scaled += np.array([x0, y0, 0, 0, 0], np.float32)
+        return scaled
 
 
 def _thumbnail(planes: Planes) -> U8:
@@ -112,26 +157,27 @@ def _thumbnail(planes: Planes) -> U8:
     return averaged(planes.y, (20, 15))
 
 
-def _turned_back(found: F32, size: tuple[int, int], quarters: int) -> F32:
-    """Boxes found in a picture of `size` (w, h) after its turns, as they lie in the picture itself."""
-    w, h = size
-    x, y, across, down, score = found.T
-    match quarters % 4:
-        case 1:
-            turned = [w - y - down, x, down, across, score]
-        case 2:
-            turned = [w - x - across, h - y - down, across, down, score]
-        case 3:
-            turned = [y, h - x - across, down, across, score]
-        case _:
-            return found
-    return np.stack(turned, axis=1)
-
-
 def _merged(found: F32) -> tuple[Face, ...]:
-    """One face for each heap of boxes that overlap."""
-    if not len(found):
-        return ()
-    boxes, scores = found[:, :4].astype(float), found[:, 4].astype(float)
-    kept = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), 0.0, SAME_FACE_IOU)
-    return tuple(Face(Box(*boxes[i].tolist()), float(scores[i])) for i in np.asarray(kept).ravel())
+    """One face for each heap of boxes that overlap, without boxes around better ones."""
+    found = _alone(found)
+    found = found[~_around_better(found)]
+    return tuple(Face(Box(*box), score) for *box, score in found.astype(float).tolist())
+
+
+def _alone(found: F32) -> F32:
+    """The best of each heap of boxes that overlap."""
+    if len(found) < 2:
+        return found
+    kept = cv2.dnn.NMSBoxes(found[:, :4].tolist(), found[:, 4].tolist(), 0.0, SAME_FACE_IOU)
+    return found[np.asarray(kept, np.intp).ravel()]
+
+
+def _around_better(found: F32) -> npt.NDArray[np.bool_]:
+    """Which of the boxes hold a smaller one of a better score, as a head and shoulders hold the face."""
+    x, y, w, h, score = (found[:, i] for i in range(5))
+    area = w * h
+    across = np.minimum.outer(x + w, x + w) - np.maximum.outer(x, x)
+    down = np.minimum.outer(y + h, y + h) - np.maximum.outer(y, y)
+    shared = np.clip(across, 0, None) * np.clip(down, 0, None)
+    around = (shared > HELD_SHARE * area) & (area[:, np.newaxis] > LARGER * area)
+    return np.asarray((around & (score[:, np.newaxis] < score)).any(axis=1))

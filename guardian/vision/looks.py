@@ -11,19 +11,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 WHOLE_AREA = 256 * 192
+WIDE_AREA = 416 * 288
 TILE_AREA = 400 * 240
 TINY_AREA = 128 * 96
 NEAR_AREA = 160 * 120
-TURNED_AREA = 192 * 144
+TURNED_AREA = 256 * 192
+OBLIQUE_AREA = 192 * 144
+"""Turned by less than a quarter, a picture takes nearly twice its area."""
 TURNED_SCORE = 0.35
 NEAR_SCORE = 0.35
 """BlazeFace gives flat enlarged parts just above 0.3."""
 CLOSER_SCORE = 0.55
-"""Score a face needs in a closer look: hands and leaves look like faces when looked at closely."""
+"""Score in a closer look that is believed at once: seen closely, hands and leaves look like faces."""
+LARGE = 0.2
+"""Share of the picture's shorter side from which on a box hides much if it is wrong."""
 TILE_SCALE = 0.8
 """A tile is shown to the network at this scale at least, so that faces of 12 pixels stay faces."""
 MOST_ROWS = 3
 """Rows and columns of tiles of a large picture; more would take a turn beyond what faces are held."""
+
+
+_ALWAYS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +44,14 @@ class Look:
     area: int
     score: float = 0.0
     """Score a face needs in this look besides the network's own threshold."""
-    quarters: int = 0
-    """Quarter turns against the clock before looking."""
+    degrees: int = 0
+    """Turned so far against the clock before looking."""
+    sure: float = 0.0
+    """Score below which what is found gets a second glance, alone and larger."""
+    unsure_from: float = 0.0
+    """Share of the picture's shorter side from which on it does."""
+    smallest: float = 0.0
+    """Share of the picture's shorter side below which others find a face better."""
 
     def box(self, w: int, h: int) -> tuple[int, int, int, int]:
         """(x0, y0, x1, y1) in a picture of w x h, even numbers."""
@@ -46,7 +60,7 @@ class Look:
         return x0, y0, x0 + tile_w, y0 + tile_h
 
 
-WHOLE = Look(0, 0, 1, WHOLE_AREA)
+WHOLE = Look(0, 0, 1, WHOLE_AREA, sure=CLOSER_SCORE, unsure_from=LARGE)
 Turn = tuple[Look, ...]
 """Looks taken in one picture."""
 
@@ -81,10 +95,15 @@ def far_sighted(w: int, h: int) -> Gaze:
     rows = next(
         (n for n in range(2, MOST_ROWS) if TILE_SCALE**2 * w * h * _share(n) ** 2 <= TILE_AREA), MOST_ROWS
     )
-    tiny = Look(0, 0, 1, TINY_AREA)
-    first, second, third = (Look(0, 0, 1, TURNED_AREA, TURNED_SCORE, quarters) for quarters in (1, 2, 3))
-    closer = tiles(rows, Look(0, 0, _share(rows), TILE_AREA, CLOSER_SCORE))
-    return (Round((*((tile,) for tile in closer), (tiny, first), (second, third)), every=3),)
+    tile = Look(0, 0, _share(rows), TILE_AREA, sure=CLOSER_SCORE)
+    wide = Look(0, 0, 1, WIDE_AREA, sure=CLOSER_SCORE)
+    tiny = Look(0, 0, 1, TINY_AREA, sure=_ALWAYS, smallest=LARGE)
+    turned = Look(0, 0, 1, TURNED_AREA, sure=_ALWAYS)
+    one, two, three = (replace(turned, degrees=degrees) for degrees in (90, 180, 270))
+    oblique = [replace(turned, area=OBLIQUE_AREA, degrees=degrees) for degrees in (45, 315, 135, 225)]
+    turns: list[Turn] = [(closer,) for closer in tiles(rows, tile)]
+    turns += [(wide,), (tiny, one), (two, three), tuple(oblique[:2]), tuple(oblique[2:])]
+    return (Round(tuple(turns), every=3),)
 
 
 def short_sighted(w: int, h: int) -> Gaze:
@@ -96,7 +115,7 @@ def short_sighted(w: int, h: int) -> Gaze:
     nearer = (
         *tiles(3, Look(0, 0, 0.4, NEAR_AREA, NEAR_SCORE)),
         *tiles(5, Look(0, 0, 0.25, NEAR_AREA, NEAR_SCORE)),
-        *(Look(0, 0, 1, NEAR_AREA, TURNED_SCORE, quarters) for quarters in (1, 2, 3)),
+        *(Look(0, 0, 1, NEAR_AREA, TURNED_SCORE, degrees) for degrees in (90, 180, 270)),
     )
     return Round(_by_twos(near), every=1), Round(_by_twos(nearer), every=1)
 

@@ -21,7 +21,7 @@ F32 = npt.NDArray[np.float32]
 GRID = (256, 144)
 SURE = 0.65
 """Person probability above which a cell is foreground; shown after two such masks in a row."""
-UNSURE = 0.45
+UNSURE = 0.35
 """Probability below which a shown cell is hidden at once."""
 BYSTANDER = 0.3
 """Probability above which product and install hide a cell as a person."""
@@ -31,8 +31,9 @@ HAIR = 0.7
 """How far above a cover, of the face's height, the person is hidden too."""
 ROUNDING = 0.2
 """Radius of a cover's corners, of its shorter side; the face grown by 1.3 stays inside."""
-HEAD_SHARE = 0.4
-"""Share of a person without a found face that is hidden, from the top."""
+HEAD_SHARE, HEAD_OF_WIDTH = 0.4, 1.0
+"""Share of a person without a found face that is hidden, from the top: of their height, and no more than
+this of their width, for somebody seen from head to foot has a small head."""
 FAST_CELLS = 12
 """Cells further than two cells from the last mask's edge that changed sides: somebody moves fast."""
 SMALLEST_PERSON = 0.004
@@ -74,6 +75,8 @@ class ShownMask:
         """Forgets everything: nothing is a person, everything may be one."""
         self.fast = False
         """Whether an edge went further between the last two masks than erosion makes up for."""
+        self.settled = False
+        """Whether the last two masks agree so well that their edge can be believed."""
         self._foreground: npt.NDArray[np.bool_] | None = None
         self.person: npt.NDArray[np.bool_] | None = None
         self.bystander: npt.NDArray[np.bool_] | None = None
@@ -100,7 +103,9 @@ class ShownMask:
             return
         deep = cv2.erode(before.astype(np.uint8), _BLOCK)
         far = cv2.dilate(before.astype(np.uint8), _BLOCK)
-        self.fast = int(deep[~sure].sum()) + int(np.count_nonzero(far[sure] == 0)) > FAST_CELLS
+        strayed = int(deep[~sure].sum()) + int(np.count_nonzero(far[sure] == 0))
+        self.fast = strayed > FAST_CELLS
+        self.settled = strayed == 0
         shown = sure & before
         if self.person is not None:
             shown |= self.person & (probability >= UNSURE)
@@ -125,7 +130,7 @@ def visible(mask: ShownMask, mode: Mode, faces: list[Box]) -> U8:
         if hidden is not None:
             shown[hidden != 0] = 0
             _hide_hair(shown, faces)
-        shown = _shrunk(shown)
+        shown = _shrunk(shown, _CROSS if mask.settled else _BLOCK)
     else:
         shown = np.full(GRID[::-1], 255, np.uint8) if mode is Mode.INSTALL else _CENTRE.copy()
         people = cv2.dilate(mask.bystander.astype(np.uint8), _BLOCK)
@@ -144,17 +149,16 @@ def cover_box(face: Box) -> Box:
     return Box(face.x + (face.w - w) / 2, face.y + (face.h - h) / 2 - face.h * 0.03, w, h)
 
 
-def _shrunk(shown: U8) -> U8:
-    """Eroded by two cells, without slivers, with a soft edge that lies inside what was shown."""
-    core = cv2.erode(shown, _WIDE, borderType=cv2.BORDER_REPLICATE)
-    core = cv2.dilate(core, _CROSS)
-    return np.asarray(cv2.blur(core, (3, 3)), np.uint8)
+def _shrunk(shown: U8, by: U8) -> U8:
+    """Without slivers, and eroded by a cell less than `by` reaches. Scaled up linearly, its edge is soft."""
+    core = cv2.erode(shown, by, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.dilate(core, _CROSS), np.uint8)
 
 
 def _hide_faceless_heads(shown: U8, bodies: Bodies, faces: list[Box]) -> None:
     for i, x, y, w, h in bodies.boxes:
         if not any(_inside(face, x, y, w, h) for face in faces):
-            head = slice(y, y + max(round(h * HEAD_SHARE), 1))
+            head = slice(y, y + max(round(min(h * HEAD_SHARE, w * HEAD_OF_WIDTH)), 1))
             shown[head][bodies.labels[head] == i] = 0
 
 

@@ -34,8 +34,8 @@ def test_nothing_shows_after_one_mask():
 def test_a_body_shows_after_two_masks_and_only_within_the_person():
     opacity = visible(masks(person(), person()), Mode.SELFIE, [HEAD])
     assert opacity[100, 130] == 255
-    assert not opacity[:, :101].any()
-    assert not opacity[:, 159:].any()
+    assert not opacity[:, :100].any()
+    assert not opacity[:, 160:].any()
 
 
 def test_what_is_no_person_any_more_is_hidden_at_once():
