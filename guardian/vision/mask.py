@@ -34,7 +34,7 @@ ROUNDING = 0.2
 HEAD_SHARE, HEAD_OF_WIDTH = 0.4, 1.0
 """Share of a person without a found face that is hidden, from the top: of their height, and no more than
 this of their width, for somebody seen from head to foot has a small head."""
-FAST_CELLS = 12
+FAST_CELLS = 24
 """Cells further than two cells from the last mask's edge that changed sides: somebody moves fast."""
 SMALLEST_PERSON = 0.004
 _CROSS = np.ones((3, 3), np.uint8)
