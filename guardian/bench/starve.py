@@ -1,8 +1,8 @@
 """What does a call do when others take the CPU?
 
 A protected call runs on a calm machine, then beside twice as many busy processes as there are cores, then on
-a calm machine again. The picture carries a canary in the room, which must not arrive at any time. The peers that
-measure are starved as well.
+a calm machine again. The picture carries a canary in the room, which must not arrive at any time. The peers
+that measure are starved as well.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -208,11 +209,13 @@ def _drawing(rows: Sequence[Row]) -> str:
     def points(name: str) -> list[tuple[float, float | None]]:
         return [(one["second"] + 0.5, one[name]) for one in course]
 
-    highest = max((one["latency_ms"] or 0.0 for one in course), default=100.0)
+    highest = max(1.0, *(one["latency_ms"] or 0.0 for one in course))
     return timeline(
         (
             Curve("new pictures a second, as the merchant sees them", points("fps"), FILM.fps * 4 / 3),
-            Curve("how late they are, p95 of each second, ms", points("latency_ms"), max(highest, 100.0)),
+            Curve(
+                "how late they are, p95 of each second, ms", points("latency_ms"), ceil(highest / 100) * 100
+            ),
             Curve("steps down the ladder", points("step"), len(STEPS) - 1),
         ),
         Band("state of protection", spans, {str(state): colour for state, colour in _COLOURS.items()}),

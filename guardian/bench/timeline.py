@@ -12,7 +12,7 @@ _INK, _SHADE = "#1f6f8b", "#f3e3d6"
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Numbers over time. points: (seconds, number), None where there is none. top: the largest number drawn."""
+    """Numbers over time. points: (seconds, number), None where there is none. top: the largest drawn."""
 
     title: str
     points: Sequence[tuple[float, float | None]]

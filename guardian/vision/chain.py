@@ -211,7 +211,7 @@ class VideoChain:
     def _decide(self, faces: tuple[Face, ...], size: tuple[int, int], mode: Mode) -> Covering:
         sx, sy = GRID[0] / size[0], GRID[1] / size[1]
         boxes = [face.box for face in faces]
-        opacity = visible(self._mask, mode, [box.scaled(sx, sy) for box in boxes])
+        opacity = visible(self._mask, mode, [box.scaled(sx, sy) for box in boxes], self._cadence.age)
         hidden: tuple[Box, ...] = tuple(cover_box(box) for box in boxes)
         return Covering(opacity, hidden, STRICT_CELL if self._config.strict else CELL)
 

@@ -36,6 +36,8 @@ HEAD_SHARE, HEAD_OF_WIDTH = 0.4, 1.0
 this of their width, for somebody seen from head to foot has a small head."""
 FAST_CELLS = 24
 """Cells further than two cells from the last mask's edge that changed sides: somebody moves fast."""
+STRAY_CELLS, STRAY_FOR = 2, 4
+"""Cells by which an edge that moves fast may go further in a picture, and pictures this is allowed for."""
 SMALLEST_PERSON = 0.004
 _CROSS = np.ones((3, 3), np.uint8)
 _BLOCK = np.ones((5, 5), np.uint8)
@@ -75,6 +77,8 @@ class ShownMask:
         """Forgets everything: nothing is a person, everything may be one."""
         self.fast = False
         """Whether an edge went further between the last two masks than erosion makes up for."""
+        self.moving = False
+        """Whether one did so between the last two masks or those before."""
         self.settled = False
         """Whether the last two masks agree so well that their edge can be believed."""
         self._foreground: npt.NDArray[np.bool_] | None = None
@@ -104,6 +108,7 @@ class ShownMask:
         deep = cv2.erode(before.astype(np.uint8), _BLOCK)
         far = cv2.dilate(before.astype(np.uint8), _BLOCK)
         strayed = int(deep[~sure].sum()) + int(np.count_nonzero(far[sure] == 0))
+        self.moving = self.fast or strayed > FAST_CELLS
         self.fast = strayed > FAST_CELLS
         self.settled = strayed == 0
         shown = sure & before
@@ -115,10 +120,11 @@ class ShownMask:
         self._maybe = maybe
 
 
-def visible(mask: ShownMask, mode: Mode, faces: list[Box]) -> U8:
+def visible(mask: ShownMask, mode: Mode, faces: list[Box], age: int = 0) -> U8:
     """Opacity of the raw picture, uint8 (144, 256): 0 is hidden, 255 is shown.
 
-    faces are in cells of the grid. Where it is scaled up linearly, every pixel of a face's cover stays 0.
+    faces are in cells of the grid, age is that of the mask in pictures. Where it is scaled up linearly, every
+    pixel of a face's cover stays 0.
     """
     bodies = mask.bodies
     if bodies is None or mask.bystander is None or mode is Mode.PRIVATE:
@@ -130,10 +136,10 @@ def visible(mask: ShownMask, mode: Mode, faces: list[Box]) -> U8:
         if hidden is not None:
             shown[hidden != 0] = 0
             _hide_hair(shown, faces)
-        shown = _shrunk(shown, _CROSS if mask.settled else _BLOCK)
+        shown = _shrunk(shown, _CROSS if mask.settled else _reach(mask, age))
     else:
         shown = np.full(GRID[::-1], 255, np.uint8) if mode is Mode.INSTALL else _CENTRE.copy()
-        people = cv2.dilate(mask.bystander.astype(np.uint8), _BLOCK)
+        people = cv2.dilate(mask.bystander.astype(np.uint8), _reach(mask, age))
         shown[people != 0] = 0
         shown = np.asarray(cv2.blur(shown, (3, 3)), np.uint8) * (people == 0).astype(np.uint8)
     if hidden is not None:
@@ -147,6 +153,12 @@ def cover_box(face: Box) -> Box:
     """The box that hides a face: wider and taller, reaching further up than down."""
     w, h = face.w * COVER_W, face.h * COVER_H
     return Box(face.x + (face.w - w) / 2, face.y + (face.h - h) / 2 - face.h * 0.03, w, h)
+
+
+def _reach(mask: ShownMask, age: int) -> U8:
+    """What edges are eroded by: more the older the mask of somebody who moves fast is."""
+    side = 5 + (2 * STRAY_CELLS * min(age, STRAY_FOR) if mask.moving else 0)
+    return np.ones((side, side), np.uint8)
 
 
 def _shrunk(shown: U8, by: U8) -> U8:
