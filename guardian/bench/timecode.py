@@ -19,6 +19,7 @@ _CLEAR = 24
 
 def paint(luma: U8, number: int) -> None:
     """Paints `number` modulo COUNT into the top of the luma plane (h >= 128, w >= 640), in place."""
+    number %= COUNT
     gray = number ^ number >> 1
     for bit in range(BITS):
         one = gray >> bit & 1
