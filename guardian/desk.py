@@ -28,6 +28,8 @@ class Desk:
         self._envelope = envelope
         self._metrics = metrics
         self._writer = Writer(outbox, lambda _: on_kept())
+        self.newest: Future[Kept] | None = None
+        """Done when everything published so far is on the disk: one thread writes, in order."""
 
     def publish(self, spec: CallSpec, event: CallEvent) -> None:
         """Accepts the event for good. Unavailable when there is no more room to wait for the disk."""
@@ -46,6 +48,7 @@ class Desk:
             self._metrics.events.labels(event.type.value, "refused").inc()
             logger("guardian.desk").error("an event could not be kept", type=event.type.value)
             raise
+        self.newest = future
         self._metrics.events.labels(event.type.value, "accepted").inc()
         future.add_done_callback(lambda done: self._check(event.type, done))
         return future

@@ -182,6 +182,7 @@ class _Server:
             register=self.register,
             keys=self.keys,
             publish=self.desk.keep,
+            newest=lambda: self.desk.newest,
             ready=self._ready,
             events_of=lambda call_id, after: [k.body for k in self.outbox.of_call(call_id, after, 200)],
             metrics=self.metrics.render,

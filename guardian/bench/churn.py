@@ -222,6 +222,8 @@ def _noticed(windows: Sequence[tuple[list[float], list[float], list[float]]]) ->
         "before": float(np.median([calm for _, calm, _ in worst])) if worst else None,
         "after": float(np.median([closing for closing, *_ in worst])) if worst else None,
         "per_call": float(np.median(later)) if later else None,
+        # Of a median, as if they lay normally.
+        "error_ms": 1.25 * float(np.std(later)) / len(later) ** 0.5 if later else None,
         "noise_ms": float(np.median([abs(calm - next_) for _, calm, next_ in worst])) if worst else None,
         "later_ms": later,
         "pictures": [sum(len(three[at]) for three in windows) for at in range(3)],

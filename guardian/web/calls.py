@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import re
 import secrets
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -137,6 +138,7 @@ async def end(request: Request, call_id: str) -> Response:
         last = _last_status(parts, call_id)
         await parts.host.hang_up(call_id, None, "ended by the call service")
         parts.register.end(call_id, "ended by the call service", last)
+        await _written(parts)
     return Response(status_code=204)
 
 
@@ -237,6 +239,15 @@ async def _raise(request: Request, call: Admitted, kind: CallEventType, data: di
     except TimeoutError as error:
         raise Unavailable("The event could not be kept in time; try again.") from error
     return JSONResponse({"call_id": call.spec.call_id, "event_id": kept.event_id}, 202)
+
+
+async def _written(parts: Parts) -> None:
+    """Waits until what the call told at its end is on the disk, so that no kill can undo the answer."""
+    newest = parts.newest()
+    if newest is not None:
+        with suppress(TimeoutError):  # What waits is accepted; a disk that is slow holds nobody up for long.
+            async with asyncio.timeout(_KEEP_S):
+                await asyncio.wait([asyncio.wrap_future(newest)])
 
 
 def _last_status(parts: Parts, call_id: str) -> dict[str, Any]:

@@ -46,7 +46,8 @@ class WebConfig:
 class Parts:
     """The application's surroundings.
 
-    publish: takes an event; the future is done when it is on the disk. ready: None, or why not.
+    publish: takes an event; the future is done when it is on the disk. newest: that of the last event taken.
+    ready: None, or why not.
     events_of: (call, after sequence) -> event bodies in order; waits for the disk. count: (method, status)
     of each answer. metrics: (body, content type). ice_servers: what one leg is told, with credentials of
     its own.
@@ -57,6 +58,7 @@ class Parts:
     register: Register
     keys: KeyFile
     publish: Callable[[CallSpec, CallEvent], Future[Any]]
+    newest: Callable[[], Future[Any] | None]
     ready: Callable[[], str | None]
     events_of: Callable[[str, int], Sequence[bytes]]
     metrics: Callable[[], tuple[bytes, str]]

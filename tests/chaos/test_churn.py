@@ -40,8 +40,8 @@ def test_the_servers_memory_does_not_follow_the_calls(rows):
 def test_the_end_of_a_call_delays_no_picture_of_another(rows):
     (row,) = [row for what, row in rows.items() if what.startswith("worst delay")]
     assert min(row["pictures"]) > 20
-    # The median of four closings is known to about that on a machine that tests share.
-    assert row["per_call"] <= DELAYED_MS + 2 * row["noise_ms"]
+    # Of four closings on a machine that tests share the median is known to its error only; `make chaos` has 12.
+    assert row["per_call"] - 2 * row["error_ms"] <= DELAYED_MS
 
 
 def test_what_grows_is_told():
