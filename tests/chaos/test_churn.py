@@ -40,7 +40,7 @@ def test_the_servers_memory_does_not_follow_the_calls(rows):
 def test_the_end_of_a_call_delays_no_picture_of_another(rows):
     (row,) = [row for what, row in rows.items() if what.startswith("worst delay")]
     assert min(row["pictures"]) > 20
-    # Of four closings on a machine that tests share the median is known to its error only; `make chaos` has 12.
+    # Of four closings on a machine tests share, the median is known to its error; `make chaos` has 12.
     assert row["per_call"] - 2 * row["error_ms"] <= DELAYED_MS
 
 
