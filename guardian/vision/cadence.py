@@ -18,7 +18,7 @@ FIRST = 3
 
 
 class _Busy:
-    """Which pictures get more looks than one: how many apart they are, and how many until the next."""
+    """How many pictures apart those are that get more looks than one."""
 
     def __init__(self) -> None:
         self.every = 1
@@ -28,10 +28,6 @@ class _Busy:
         self._since += 1
         if looks > 1:
             self.every, self._since = self._since, 0
-
-    @property
-    def until(self) -> int:
-        return self.every - self._since
 
 
 class Cadence:
@@ -60,8 +56,8 @@ class Cadence:
     def due(self, planes: Planes, looks: int) -> bool:
         """Whether this picture needs a mask of its own.
 
-        looks: how often faces were looked for in it. Masks fall into step with the pictures that have more
-        looks than others: most pictures cost little then, and the rest stay far below the budget.
+        looks: how often faces were looked for in it. A picture with more looks than others leaves its mask to
+        the next, once, so that what costs much takes turns and no picture waits for all of it.
         """
         self._thumbnail = np.asarray(cv2.resize(planes.y, (64, 36), interpolation=cv2.INTER_LINEAR), np.uint8)
         self._busy.picture(looks)
@@ -72,9 +68,8 @@ class Cadence:
         every = self._every * (max(self.times, 1) if moved > MOVING else max(self.times, STILL_TIMES))
         if self._hurried or moved > JUMPED:
             return True
-        if self._busy.every > 1:
-            every += self._busy.until == 1
-            every -= self._busy.until == self._busy.every
+        if looks > 1 and self._busy.every > 1:
+            return self.age > every
         return self.age >= every
 
     def answered(self) -> None:

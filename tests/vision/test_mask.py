@@ -99,7 +99,7 @@ def grey(level):
 
 
 @pytest.mark.parametrize("first", [0, 1, 2])
-def test_masks_fall_into_step_with_the_pictures_that_are_looked_at_closely(first):
+def test_pictures_that_are_looked_at_closely_leave_their_masks_to_the_next(first):
     cadence = Cadence(3)
     for _ in range(FIRST):
         assert cadence.due(grey(100), looks=1)
@@ -110,8 +110,8 @@ def test_masks_fall_into_step_with_the_pictures_that_are_looked_at_closely(first
         if cadence.due(moving, looks):
             cadence.answered()
             closely.append(looks == 2)
-    assert len(closely) >= 18
-    assert all(closely[2:])
+    assert len(closely) >= 15
+    assert not any(closely[2:])
 
 
 def test_where_all_pictures_are_looked_at_closely_masks_come_as_often():
