@@ -27,7 +27,7 @@ SCENE_CUT = 20.0
 CUT_TURNS = 5
 """Turns taken in each picture after a change of scene: few, for the picture before is held meanwhile."""
 SAME_FACE_IOU = 0.45
-GLANCES = 3
+GLANCES = 1
 """Second glances in one look; what else is unsure is believed from `TURNED_SCORE` on."""
 GLANCE_SIDE = 64
 """Pixels a face has in a second glance, with as much again around it."""
