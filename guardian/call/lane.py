@@ -29,7 +29,7 @@ def _stand_back(niceness: int) -> None:
 
 
 def process_stands_back(niceness: int) -> None:
-    """Every thread of this process runs only when no other wants the core, from now on. Linux only."""
+    """Every thread of this process yields to others by `niceness` (0..19) from now on. Linux only."""
     with suppress(OSError):  # No /proc: elsewhere, all threads go on as they are.
         for thread in os.listdir("/proc/self/task"):
             with suppress(OSError):  # It has ended, or a sandbox forbids it.

@@ -34,6 +34,8 @@ STEPS = (
 UNNOTICED = 2
 """Steps up to this one take nothing from the picture."""
 WINDOW_S = 1.0
+FEWEST = 5
+"""Pictures, protected or lost, a window is judged by: the first after a pause says nothing."""
 STRAINED = 0.25
 """Share of a window's pictures over the budget above which a step down is taken, unnoticed ones only."""
 BEHIND = 0.15
@@ -73,7 +75,8 @@ class Ladder:
         self._over += not age_ms <= self._budget_ms
         self._late += not age_ms <= self._behind_ms
         if now - self._began >= WINDOW_S:
-            self._judge(now)
+            if self._pictures + self._lost >= FEWEST:
+                self._judge(now)
             self._began = now
             self._clear()
 

@@ -17,19 +17,6 @@ FIRST = 3
 """Masks made one after another at the start."""
 
 
-class _Busy:
-    """How many pictures apart those are that get more looks than one."""
-
-    def __init__(self) -> None:
-        self.every = 1
-        self._since = 0
-
-    def picture(self, looks: int) -> None:
-        self._since += 1
-        if looks > 1:
-            self.every, self._since = self._since, 0
-
-
 class Cadence:
     """Says when the next person mask is due. One thread only."""
 
@@ -38,13 +25,13 @@ class Cadence:
         self._every = max(every, 1)
         self.times = 1
         """How many times less often than that, while nobody moves fast."""
-        self._busy = _Busy()
         self.restart()
 
     def restart(self) -> None:
         """The next masks are due at once."""
         self.age = 0
         self._made = 0
+        self._looks = 0
         self._hurried = False
         self._seen: U8 | None = None
         self._thumbnail: U8 | None = None
@@ -56,21 +43,20 @@ class Cadence:
     def due(self, planes: Planes, looks: int) -> bool:
         """Whether this picture needs a mask of its own.
 
-        looks: how often faces were looked for in it. A picture with more looks than others leaves its mask to
-        the next, once, so that what costs much takes turns and no picture waits for all of it.
+        looks: how often faces were looked for in it. A picture with more looks than the one before leaves its
+        mask to the next, once, so that what costs much takes turns and no picture waits for all of it.
         """
         self._thumbnail = np.asarray(cv2.resize(planes.y, (64, 36), interpolation=cv2.INTER_LINEAR), np.uint8)
-        self._busy.picture(looks)
+        busier = looks > self._looks
+        self._looks = looks
         if self._seen is None or self._made < FIRST:
             return True
         moved = float(cv2.mean(cv2.absdiff(self._seen, self._thumbnail))[0])
         self.age += 1
         every = self._every * (max(self.times, 1) if moved > MOVING else max(self.times, STILL_TIMES))
-        if self._hurried or moved > JUMPED:
+        if self._hurried or moved > JUMPED or self.age > every:
             return True
-        if looks > 1 and self._busy.every > 1:
-            return self.age > every
-        return self.age >= every
+        return self.age == every and not busier
 
     def answered(self) -> None:
         """The mask of the picture of the last `due` has come."""

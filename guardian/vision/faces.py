@@ -109,10 +109,10 @@ class TurningFaceFinder:
         box = look.box(*planes.size)
         size = fit(box[2] - box[0], box[3] - box[1], look.area, self._net.multiple)
         found: F32 = _alone(self._see(planes, box, size, look.degrees))
-        shorter, side = min(planes.size), found[:, 2:4].max(axis=1, initial=0)
-        found = np.asarray(found[(found[:, 4] >= look.score) & (side >= look.smallest * shorter)], np.float32)
         side = found[:, 2:4].max(axis=1, initial=0)
-        unsure = np.flatnonzero((found[:, 4] < look.sure) & (side >= look.unsure_from * shorter))
+        fit_for = (found[:, 4] >= look.score) & (side >= look.smallest * min(planes.size))
+        found, side = np.asarray(found[fit_for], np.float32), side[fit_for]
+        unsure = np.flatnonzero(found[:, 4] < look.sure)
         if not unsure.size:
             return found
         # The largest first: they hide most if they are wrong.

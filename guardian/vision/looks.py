@@ -24,7 +24,7 @@ NEAR_SCORE = 0.35
 CLOSER_SCORE = 0.55
 """Score in a closer look that is believed at once: seen closely, hands and leaves look like faces."""
 LARGE = 0.2
-"""Share of the picture's shorter side from which on a box hides much if it is wrong."""
+"""Share of the picture's shorter side from which on a face is one for the tiny copy."""
 TILE_SCALE = 0.8
 """A tile is shown to the network at this scale at least, so that faces of 12 pixels stay faces."""
 MOST_ROWS = 3
@@ -48,8 +48,6 @@ class Look:
     """Turned so far against the clock before looking."""
     sure: float = 0.0
     """Score below which what is found gets a second glance, alone and larger."""
-    unsure_from: float = 0.0
-    """Share of the picture's shorter side from which on it does."""
     smallest: float = 0.0
     """Share of the picture's shorter side below which others find a face better."""
 
@@ -60,7 +58,7 @@ class Look:
         return x0, y0, x0 + tile_w, y0 + tile_h
 
 
-WHOLE = Look(0, 0, 1, WHOLE_AREA, sure=CLOSER_SCORE, unsure_from=LARGE)
+WHOLE = Look(0, 0, 1, WHOLE_AREA)
 Turn = tuple[Look, ...]
 """Looks taken in one picture."""
 

@@ -45,12 +45,18 @@ def shrunk(planes: Planes, times: int) -> Planes:
 
 def averaged(plane: U8, size: tuple[int, int]) -> U8:
     """The plane averaged down to size (w, h), no larger than it is. Rounds by a level or two."""
+    plane = _halved(plane, size, 2.0)
+    fits = plane.shape[::-1] == size
+    return plane if fits else np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA))
+
+
+def _halved(plane: U8, size: tuple[int, int], room: float) -> U8:
+    """The plane halved while it is `room` times as large as size (w, h): averages at a tenth of the cost."""
     h, w = plane.shape
-    # By halves, which is ten times as fast as all at once.
-    while not (w % 2 or h % 2) and w >= 2 * size[0] and h >= 2 * size[1]:
+    while not (w % 2 or h % 2) and w >= room * size[0] and h >= room * size[1]:
         w, h = w // 2, h // 2
         plane = np.asarray(cv2.resize(plane, (w, h), interpolation=cv2.INTER_AREA), np.uint8)
-    return plane if (w, h) == size else np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA))
+    return plane
 
 
 def small_bgr(planes: Planes, size: tuple[int, int]) -> U8:
@@ -64,22 +70,14 @@ def small_bgr(planes: Planes, size: tuple[int, int]) -> U8:
     flat, quarter = i420.reshape(-1), h * w // 4
     chroma = [flat[h * w + i * quarter :][:quarter].reshape(h // 2, w // 2) for i in range(2)]
     for plane, out in zip((planes.y, planes.u, planes.v), (i420[:h], *chroma), strict=True):
-        cv2.resize(_nearly(plane, out.shape[::-1]), out.shape[::-1], dst=out, interpolation=cv2.INTER_LINEAR)
+        target = out.shape[::-1]
+        cv2.resize(_halved(plane, target, 1.8), target, dst=out, interpolation=cv2.INTER_LINEAR)
     mean = float(cv2.mean(i420[:h])[0])
     if mean < DARK:
         gain = min(BRIGHT / max(mean - BLACK, 1.0), MOST_GAIN)
         cv2.LUT(i420[:h], _gained(BLACK, gain), dst=i420[:h])
         cv2.LUT(i420[h:], _gained(NO_COLOUR, gain), dst=i420[h:])
     return np.asarray(cv2.cvtColor(i420, cv2.COLOR_YUV2BGR_I420), np.uint8)
-
-
-def _nearly(plane: U8, size: tuple[int, int]) -> U8:
-    """The plane halved while it stays about as large as size (w, h): averages at a tenth of their cost."""
-    h, w = plane.shape
-    while not (w % 2 or h % 2) and w >= 1.8 * size[0] and h >= 1.8 * size[1]:
-        w, h = w // 2, h // 2
-        plane = np.asarray(cv2.resize(plane, (w, h), interpolation=cv2.INTER_AREA), np.uint8)
-    return plane
 
 
 def _gained(still: int, gain: float) -> U8:

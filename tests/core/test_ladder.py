@@ -84,3 +84,11 @@ def test_it_stays_on_the_ladder_and_never_moves_by_more_than_a_step(pictures):
         ladder.took(now, age_ms, lost)
         assert 0 <= ladder.step < len(STEPS)
         assert abs(ladder.step - before) <= 1
+
+
+def test_a_slow_picture_after_a_pause_changes_nothing():
+    stream = Stream()
+    stream.play(3, 15.0)
+    stream.now += 20
+    stream.ladder.took(stream.now, 400.0, 0)
+    assert stream.play(3, 15.0) == 0
