@@ -21,6 +21,12 @@ class VisionConfig:
     """How long a face is covered after it was last seen."""
     segment_every: int = 3
     """Frames between two person masks when the picture moves."""
+    hand_threshold: float = 0.5
+    """Detector score (0..1) above which something is a palm. Not low: what is taken for a hand is shown."""
+    hands_every: int = 5
+    """Frames between two looks for hands in *product*."""
+    hands_hold_s: float = 0.5
+    """How long a hand is shown after it was last seen."""
     warm_frames: int = 3
     """Proven frames in a row before the first picture is shown."""
     hold_s: float = 0.25

@@ -18,6 +18,8 @@ class Ease:
     """A person mask is made this many times less often while nobody moves fast."""
     whole_share: float = 1.0
     """Area of the copy on which faces are looked for in every picture, as a share of the usual one."""
+    hands: bool = True
+    """In *product* hands are looked for; else the centre alone shows."""
     keep_every: int = 1
     """One of so many pictures is protected and sent."""
     shrink: int = 1
@@ -28,8 +30,8 @@ STEPS = (
     Ease(),
     Ease(segment_times=2),
     Ease(segment_times=2, whole_share=0.6),
-    Ease(segment_times=2, whole_share=0.6, keep_every=2),
-    Ease(segment_times=2, whole_share=0.6, keep_every=2, shrink=2),
+    Ease(segment_times=2, whole_share=0.6, hands=False, keep_every=2),
+    Ease(segment_times=2, whole_share=0.6, hands=False, keep_every=2, shrink=2),
 )
 UNNOTICED = 2
 """Steps up to this one take nothing from the picture."""

@@ -37,8 +37,21 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True)
+class Hand:
+    """In picture pixels; box: around all of it and what it holds, palm: around its palm; score 0..1."""
+
+    box: Box
+    palm: Box
+    score: float
+
+    def scaled(self, sx: float, sy: float) -> Hand:
+        """The hand in a picture scaled by (sx, sy)."""
+        return Hand(self.box.scaled(sx, sy), self.palm.scaled(sx, sy), self.score)
+
+
+@dataclass(frozen=True, slots=True)
 class FrameNotes:
-    """What `protect` did with one frame. Times in milliseconds, mask_age in frames."""
+    """What `protect` did with one frame. Times in milliseconds, mask_age in frames; hands: those shown."""
 
     state: State
     mode: Mode
@@ -48,6 +61,7 @@ class FrameNotes:
     stages_ms: Mapping[str, float]
     protect_ms: float
     reason: str = ""
+    hands: tuple[Hand, ...] = ()
 
 
 class Part(StrEnum):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from guardian.core.calls import Answer, CallSpec, Scope
 from guardian.core.frames import AudioChunk, Mode, Planes, RawFrame, SafeFrame
 from guardian.core.ladder import Ease
-from guardian.core.notes import Face, FrameNotes, Lapse, Seen, Unknown
+from guardian.core.notes import Face, FrameNotes, Hand, Lapse, Seen, Unknown
 from guardian.core.protection import CurtainReason
 from guardian.core.sfu import Place
 from guardian.core.tokens import Hypothesis
@@ -51,6 +51,16 @@ class PersonFinder(Protocol):
 
     def find(self, planes: Planes) -> Seen[npt.NDArray[np.float32]] | Unknown:
         """Probability (0..1) of a person, float32 (h', w') of any small size, whole picture."""
+        ...
+
+
+class HandFinder(Protocol):
+    """Finds hands in one picture."""
+
+    name: str
+
+    def find(self, planes: Planes) -> Seen[tuple[Hand, ...]] | Unknown:
+        """Hands in pixels of `planes`. Called from one thread; may raise anything."""
         ...
 
 

@@ -8,9 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from guardian.core.geometry import Box
-from guardian.core.notes import Face, Seen, Unknown
+from guardian.core.notes import Face, Hand, Seen, Unknown
 
 MAX_FACES = 300
+MAX_HANDS = 20
+LARGEST_HAND = 1.5
+"""Side of a hand's box, of the picture's longer side."""
 SMALLEST_MASK, LARGEST_MASK = 8, 2048
 
 
@@ -41,6 +44,16 @@ def believed_mask(answer: object) -> npt.NDArray[np.float32]:
     return mask
 
 
+def believed_hands(answer: object, size: tuple[int, int]) -> tuple[Hand, ...]:
+    """The hands of a finder's answer; Doubt for Unknown and for nonsense."""
+    value = _value(answer, "hands")
+    if not isinstance(value, tuple) or len(value) > MAX_HANDS:
+        raise Doubt("the hand finder gave an answer that cannot be one")
+    if not all(isinstance(hand, Hand) and _possible_hand(hand, size) for hand in value):
+        raise Doubt("the hand finder gave a hand that cannot be one")
+    return value
+
+
 def _value(answer: object, what: str) -> object:
     if isinstance(answer, Unknown):
         raise Doubt(f"{what} unknown: {answer.reason}")
@@ -50,9 +63,18 @@ def _value(answer: object, what: str) -> object:
 
 
 def _possible(face: Face, size: tuple[int, int]) -> bool:
-    box = face.box
-    if not isinstance(box, Box) or not all(isfinite(n) for n in (box.x, box.y, box.w, box.h, face.score)):
+    return _possible_box(face.box, size) and 0 <= face.score <= 1
+
+
+def _possible_hand(hand: Hand, size: tuple[int, int]) -> bool:
+    if not (_possible_box(hand.box, size) and _possible_box(hand.palm, size) and 0 <= hand.score <= 1):
+        return False
+    return max(hand.box.w, hand.box.h) <= LARGEST_HAND * max(size)
+
+
+def _possible_box(box: object, size: tuple[int, int]) -> bool:
+    if not isinstance(box, Box) or not all(isfinite(n) for n in (box.x, box.y, box.w, box.h)):
         return False
     w, h = size
     near = -w < box.x < 2 * w and -h < box.y < 2 * h
-    return near and 0 < box.w <= 4 * w and 0 < box.h <= 4 * h and 0 <= face.score <= 1
+    return near and 0 < box.w <= 4 * w and 0 < box.h <= 4 * h

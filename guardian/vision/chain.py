@@ -15,8 +15,8 @@ from guardian.core.config import VisionConfig
 from guardian.core.frames import Mode, RawFrame, SafeFrame
 from guardian.core.geometry import Box
 from guardian.core.ladder import Ease
-from guardian.core.notes import Face, FrameNotes, Unknown
-from guardian.core.ports import Clock, FaceFinder, PersonFinder
+from guardian.core.notes import Face, FrameNotes, Hand, Unknown
+from guardian.core.ports import Clock, FaceFinder, HandFinder, PersonFinder
 from guardian.core.protection import TOO_DARK, CurtainReason, Protection
 from guardian.core.tracks import FaceTracks
 from guardian.vision import pictures
@@ -24,7 +24,8 @@ from guardian.vision.answers import Doubt, believed_faces, believed_mask
 from guardian.vision.cadence import Cadence
 from guardian.vision.cover import CELL, STRICT_CELL, Covering, cover, curtain, curtains
 from guardian.vision.cover import held as repeated
-from guardian.vision.mask import GRID, ShownMask, cover_box, visible
+from guardian.vision.mask import GRID, ShownMask, Sights, apart, cover_box, visible
+from guardian.vision.shown_hands import ShownHands
 
 __all__ = ["VideoChain", "curtain"]
 
@@ -76,8 +77,10 @@ class VideoChain:
         config: VisionConfig,
         mode: Mode,
         clock: Clock = time.perf_counter,
+        *,
+        hands: HandFinder | None = None,
     ) -> None:
-        """clock: the one `RawFrame.arrived` was read from."""
+        """clock: the one `RawFrame.arrived` was read from. hands: None leaves *product* its centre."""
         self._face_finder, self._person_finder = faces, people
         self._config, self._mode, self._clock = config, mode, clock
         self._curtain = curtains(config.cards)
@@ -85,6 +88,7 @@ class VideoChain:
         self._tracks = FaceTracks(config.face_hold_s)
         self._mask = ShownMask()
         self._cadence = Cadence(config.segment_every)
+        self._hands = ShownHands(hands, config, clock)
         self._settled: tuple[tuple[int, int], Mode] | None = None
         self._last: _Last | None = None
         # An object of its own for each distrust, so that none is lost between two threads.
@@ -108,6 +112,7 @@ class VideoChain:
         blank = curtain((640, 352), 0.0, 0.0, CurtainReason.STARTING).planes
         self._face_finder.find(blank)
         self._person_finder.find(blank)
+        self._hands.warm_up(blank)
 
     def distrust(self, reason: str) -> None:
         """The coming picture is not to be trusted (packets lost, say): prove everything anew."""
@@ -134,6 +139,7 @@ class VideoChain:
         stages = _Stages(self._clock)
         mode, ease = self._mode, self.ease
         faces: tuple[Face, ...] = ()
+        hands: tuple[Hand, ...] = ()
         try:
             if mode is Mode.PRIVATE:
                 safe = self._private(raw)
@@ -144,7 +150,10 @@ class VideoChain:
                 stages.done("faces")
                 self._find_people(raw)
                 stages.done("people")
-                covering = self._decide(faces, size, mode)
+                if mode is Mode.PRODUCT:
+                    hands = self._find_hands(raw, faces, ease)
+                    stages.done("hands")
+                covering = self._decide(faces, hands, size, mode)
                 safe = cover(*_shrunk(raw, covering, ease.shrink))
                 stages.done("cover")
                 self._in_time(raw)
@@ -160,6 +169,7 @@ class VideoChain:
             stages_ms=stages.ms,
             protect_ms=stages.total(),
             reason=self._protection.reason,
+            hands=hands,
         )
         return safe, notes
 
@@ -176,16 +186,14 @@ class VideoChain:
         if self._settled != (size, mode):
             if self._settled is None or self._settled[0] != size:
                 self._tracks.clear()
-            self._mask.clear()
-            self._cadence.restart()
+            self._forget()
             self._last = None
             self._protection.restart("starting")
             self._settled = (size, mode)
         distrusted, before = self._distrusted, self._heeded
         if distrusted is not before or not raw.whole:
             self._heeded = distrusted
-            self._mask.clear()
-            self._cadence.restart()
+            self._forget()
             raise distrusted if distrusted is not before else Doubt("packets lost")
         luma = float(cv2.mean(pictures.averaged(raw.planes.y, _GLANCE))[0])
         self._dark = luma < (LIGHTER if self._dark else DARKEST)
@@ -197,8 +205,7 @@ class VideoChain:
         answer = self._face_finder.find(raw.planes)
         if isinstance(answer, Unknown):
             # Another scene, say: what was a person in the one before is none in this.
-            self._mask.clear()
-            self._cadence.restart()
+            self._forget()
         return self._tracks.update(believed_faces(answer, size), raw.t, self._face_finder.revisit)
 
     def _find_people(self, raw: RawFrame) -> None:
@@ -208,10 +215,26 @@ class VideoChain:
             if self._mask.fast:
                 self._cadence.hurry()
 
-    def _decide(self, faces: tuple[Face, ...], size: tuple[int, int], mode: Mode) -> Covering:
+    def _find_hands(self, raw: RawFrame, faces: tuple[Face, ...], ease: Ease) -> tuple[Hand, ...]:
+        if not ease.hands:
+            self._hands.clear()
+            return ()
+        besides = self._face_finder.looks - 1 + (self._cadence.age == 0)
+        return apart(self._hands.of(raw.planes, raw.t, besides), [face.box for face in faces])
+
+    def _forget(self) -> None:
+        """What was a person or a hand may be none any more."""
+        self._mask.clear()
+        self._cadence.restart()
+        self._hands.clear()
+
+    def _decide(
+        self, faces: tuple[Face, ...], hands: tuple[Hand, ...], size: tuple[int, int], mode: Mode
+    ) -> Covering:
         sx, sy = GRID[0] / size[0], GRID[1] / size[1]
         boxes = [face.box for face in faces]
-        opacity = visible(self._mask, mode, [box.scaled(sx, sy) for box in boxes], self._cadence.age)
+        sights = Sights([box.scaled(sx, sy) for box in boxes], tuple(hand.scaled(sx, sy) for hand in hands))
+        opacity = visible(self._mask, mode, sights, self._cadence.age)
         hidden: tuple[Box, ...] = tuple(cover_box(box) for box in boxes)
         return Covering(opacity, hidden, STRICT_CELL if self._config.strict else CELL)
 

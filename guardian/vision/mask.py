@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from guardian.core.frames import U8, Mode
 from guardian.core.geometry import Box
+from guardian.core.notes import Hand
 
 F32 = npt.NDArray[np.float32]
 
@@ -39,6 +40,11 @@ FAST_CELLS = 24
 STRAY_CELLS, STRAY_FOR = 2, 4
 """Cells by which an edge that moves fast may go further in a picture, and pictures this is allowed for."""
 SMALLEST_PERSON = 0.004
+ARM = 1.2
+"""Side of the largest upright square in an arm with its hand, of the palm's: what holds a larger one may have
+a head."""
+HAND_EDGE = 2
+"""Cells over which a hand's region fades, within its box."""
 _CROSS = np.ones((3, 3), np.uint8)
 _BLOCK = np.ones((5, 5), np.uint8)
 _WIDE = np.ones((7, 7), np.uint8)
@@ -85,6 +91,7 @@ class ShownMask:
         self.person: npt.NDArray[np.bool_] | None = None
         self.bystander: npt.NDArray[np.bool_] | None = None
         self._bodies: Bodies | None = None
+        self._bystanders: Bodies | None = None
 
     @property
     def bodies(self) -> Bodies | None:
@@ -93,13 +100,20 @@ class ShownMask:
             self._bodies = Bodies.of(self.person)
         return self._bodies
 
+    @property
+    def bystanders(self) -> Bodies | None:
+        """Everybody who may be there, or None when nothing is known."""
+        if self._bystanders is None and self.bystander is not None:
+            self._bystanders = Bodies.of(self.bystander)
+        return self._bystanders
+
     def update(self, probability: F32) -> None:
         """Takes a mask, float32 (h, w) 0..1 of any small size."""
         if probability.shape != GRID[::-1]:
             probability = np.asarray(cv2.resize(probability, GRID, interpolation=cv2.INTER_LINEAR))
         sure = probability > SURE
         before, self._foreground = self._foreground, sure
-        self._bodies = None
+        self._bodies = self._bystanders = None
         if before is None:
             self.person = np.zeros_like(sure)
             self.bystander = np.ones_like(sure)
@@ -120,12 +134,21 @@ class ShownMask:
         self._maybe = maybe
 
 
-def visible(mask: ShownMask, mode: Mode, faces: list[Box], age: int = 0) -> U8:
+@dataclass(frozen=True, slots=True)
+class Sights:
+    """What was found in a picture, in cells of the grid. hands: those that no face's cover touches."""
+
+    faces: list[Box]
+    hands: tuple[Hand, ...] = ()
+
+
+def visible(mask: ShownMask, mode: Mode, sights: Sights, age: int = 0) -> U8:
     """Opacity of the raw picture, uint8 (144, 256): 0 is hidden, 255 is shown.
 
-    faces are in cells of the grid, age is that of the mask in pictures. Where it is scaled up linearly, every
-    pixel of a face's cover stays 0.
+    age is that of the mask in pictures. Where it is scaled up linearly, every pixel of a face's cover
+    stays 0.
     """
+    faces = sights.faces
     bodies = mask.bodies
     if bodies is None or mask.bystander is None or mode is Mode.PRIVATE:
         return np.zeros(GRID[::-1], np.uint8)
@@ -138,10 +161,15 @@ def visible(mask: ShownMask, mode: Mode, faces: list[Box], age: int = 0) -> U8:
             _hide_hair(shown, faces)
         shown = _shrunk(shown, _CROSS if mask.settled else _reach(mask, age))
     else:
-        shown = np.full(GRID[::-1], 255, np.uint8) if mode is Mode.INSTALL else _CENTRE.copy()
-        people = cv2.dilate(mask.bystander.astype(np.uint8), _reach(mask, age))
-        shown[people != 0] = 0
-        shown = np.asarray(cv2.blur(shown, (3, 3)), np.uint8) * (people == 0).astype(np.uint8)
+        reach = _reach(mask, age)
+        people = cv2.dilate(mask.bystander.astype(np.uint8), reach)
+        most = np.where(people == 0, np.uint8(255), np.uint8(0))
+        shown = np.full(GRID[::-1], 255, np.uint8) if mode is Mode.INSTALL else _CENTRE
+        if mode is Mode.PRODUCT and sights.hands and mask.bystanders is not None:
+            hands = _around_hands(sights.hands)
+            shown = np.asarray(cv2.max(shown, hands), np.uint8)
+            most = np.asarray(cv2.max(most, _of_people(hands, mask.bystanders, sights, reach)), np.uint8)
+        shown = np.asarray(cv2.min(cv2.blur(cv2.min(shown, most), (3, 3)), most), np.uint8)
     if hidden is not None:
         # Wider than the soft edge is, so that under the cover itself nothing is left.
         soft = cv2.blur(cv2.dilate(hidden, _WIDE), (5, 5))
@@ -153,6 +181,61 @@ def cover_box(face: Box) -> Box:
     """The box that hides a face: wider and taller, reaching further up than down."""
     w, h = face.w * COVER_W, face.h * COVER_H
     return Box(face.x + (face.w - w) / 2, face.y + (face.h - h) / 2 - face.h * 0.03, w, h)
+
+
+def apart(hands: tuple[Hand, ...], faces: list[Box]) -> tuple[Hand, ...]:
+    """Those hands whose palm no face's cover touches: the others are taken for part of a face."""
+    covers = [cover_box(face) for face in faces]
+    return tuple(hand for hand in hands if not any(hand.palm.iou(box) > 0 for box in covers))
+
+
+def _around_hands(hands: tuple[Hand, ...]) -> U8:
+    """255 within the ellipses of the hands' boxes, fading towards their edge, 0 elsewhere."""
+    grid = np.zeros(GRID[::-1], np.uint8)
+    for hand in hands:
+        box = hand.box
+        middle = round(box.x + box.w / 2), round(box.y + box.h / 2)
+        axes = tuple(floor(side / 2) - 2 * HAND_EDGE for side in (box.w, box.h))
+        if min(axes) > 0:
+            cv2.ellipse(grid, middle, axes, 0, 0, 360, (255,), cv2.FILLED)
+    side = 2 * HAND_EDGE + 1
+    return np.asarray(cv2.blur(grid, (side, side)), np.uint8)
+
+
+def _of_people(hands: U8, bodies: Bodies, sights: Sights, reach: U8) -> U8:
+    """What of people may be seen: those the hands belong to, around their hands, but for their heads."""
+    strange = bodies.labels != 0
+    for i, x, y, w, h in bodies.boxes:
+        own = bodies.labels == i
+        palms = [hand.palm for hand in sights.hands if _touches(hand.palm, own)]
+        if not palms:
+            continue
+        strange &= ~own
+        faceless = not any(_inside(face, x, y, w, h) for face in sights.faces)
+        if faceless and not _is_arm(own, palms):
+            head = _head(y, w, h)
+            strange[head] |= own[head]
+    of_people = hands * (cv2.dilate(strange.astype(np.uint8), reach) == 0).astype(np.uint8)
+    _hide_hair(of_people, sights.faces)
+    return np.asarray(of_people, np.uint8)
+
+
+def _touches(palm: Box, own: npt.NDArray[np.bool_]) -> bool:
+    rows = slice(max(floor(palm.y), 0), max(ceil(palm.y + palm.h), 0))
+    return bool(own[rows, max(floor(palm.x), 0) : max(ceil(palm.x + palm.w), 0)].any())
+
+
+def _is_arm(own: npt.NDArray[np.bool_], palms: list[Box]) -> bool:
+    """Whether what is of one piece is thin everywhere, by the smallest of its palms.
+
+    What is cut off by the picture's edge is taken to go on: a head may.
+    """
+    block = (
+        max(ceil(ARM * min(palm.h for palm in palms)), 1),
+        max(ceil(ARM * min(palm.w for palm in palms)), 1),
+    )
+    thick = cv2.erode(own.astype(np.uint8), np.ones(block, np.uint8), borderType=cv2.BORDER_REPLICATE)
+    return not thick.any()
 
 
 def _reach(mask: ShownMask, age: int) -> U8:
@@ -170,8 +253,13 @@ def _shrunk(shown: U8, by: U8) -> U8:
 def _hide_faceless_heads(shown: U8, bodies: Bodies, faces: list[Box]) -> None:
     for i, x, y, w, h in bodies.boxes:
         if not any(_inside(face, x, y, w, h) for face in faces):
-            head = slice(y, y + max(round(min(h * HEAD_SHARE, w * HEAD_OF_WIDTH)), 1))
+            head = _head(y, w, h)
             shown[head][bodies.labels[head] == i] = 0
+
+
+def _head(y: int, w: int, h: int) -> slice:
+    """Rows in which the head is of somebody in a box that begins in row y."""
+    return slice(y, y + max(round(min(h * HEAD_SHARE, w * HEAD_OF_WIDTH)), 1))
 
 
 def _hide_hair(shown: U8, faces: list[Box]) -> None:
