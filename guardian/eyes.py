@@ -8,6 +8,7 @@ from pathlib import Path
 from guardian.core.config import VisionConfig
 from guardian.core.errors import ModelMissing
 from guardian.core.frames import Mode
+from guardian.core.hands import AGAIN
 from guardian.core.ports import FaceFinder, HandFinder, PersonFinder
 from guardian.models import Found, ModelStore
 from guardian.vision.blazeface import BlazeFace
@@ -52,7 +53,7 @@ def open_finders(store: ModelStore, config: VisionConfig) -> Finders:
     return Finders(
         _face_finder(face, config),
         SelfieSegmenter(person.files["model"]),
-        PalmFinder.open(hands.files["palm"], config.hand_threshold) if hands else None,
+        PalmFinder.open(hands.files["palm"], AGAIN * config.hand_threshold) if hands else None,
     )
 
 

@@ -87,6 +87,8 @@ class _Work:
     mode: Mode
     outputs: _Outputs
     frames: int = 0
+    hands: int = 0
+    """Frames in which a hand was shown."""
     states: Counter[str] = field(default_factory=Counter)
     showing: Counter[str] = field(default_factory=Counter)
     protect_ms: Histogram = field(default_factory=Histogram)
@@ -94,6 +96,7 @@ class _Work:
 
     def count(self, notes: FrameNotes) -> None:
         self.frames += 1
+        self.hands += bool(notes.hands)
         self.states[notes.state.value] += 1
         self.showing[notes.showing.value] += 1
         self.protect_ms.record(notes.protect_ms)
@@ -182,7 +185,7 @@ def _line(i: int, t: float, notes: FrameNotes) -> dict[str, Any]:
         [*(round(n, 1) for n in (f.box.x, f.box.y, f.box.w, f.box.h)), round(f.score, 3), f.held]
         for f in notes.faces
     ]
-    return {
+    line = {
         "i": i,
         "t": round(t, 6),
         "state": notes.state.value,
@@ -192,10 +195,17 @@ def _line(i: int, t: float, notes: FrameNotes) -> dict[str, Any]:
     }
 
 
+    if notes.mode is Mode.PRODUCT:
+        line["hands"] = [
+            [*(round(n, 1) for n in (h.box.x, h.box.y, h.box.w, h.box.h)), round(h.score, 3)]
+            for h in notes.hands
+        ]
+    return line
 def _report(reader: FilmReader, work: _Work, models: dict[str, str]) -> dict[str, Any]:
     assert reader.shape is not None
     return {
         "frames": work.frames,
+    counted = {"hands": work.hands} if work.mode is Mode.PRODUCT else {}
         "size": list(reader.shape.size),
         "fps": round(float(reader.shape.rate), 3),
         "mode": work.mode.value,
@@ -203,6 +213,7 @@ def _report(reader: FilmReader, work: _Work, models: dict[str, str]) -> dict[str
         "showing": dict(work.showing),
         "stages_ms": {name: _quantiles(h) for name, h in work.stages.stages.items()},
         "protect_ms": _quantiles(work.protect_ms),
+        **counted,
         "models": models,
     }
 

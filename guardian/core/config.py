@@ -21,8 +21,8 @@ class VisionConfig:
     """How long a face is covered after it was last seen."""
     segment_every: int = 3
     """Frames between two person masks when the picture moves."""
-    hand_threshold: float = 0.5
-    """Detector score (0..1) above which something is a palm. Not low: what is taken for a hand is shown."""
+    hand_threshold: float = 0.7
+    """Detector score (0..1) above which something is a hand. High: what is taken for one is shown."""
     hands_every: int = 5
     """Frames between two looks for hands in *product*."""
     hands_hold_s: float = 0.5

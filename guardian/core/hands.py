@@ -21,6 +21,8 @@ COAST_S = 0.2
 """How long a hand is believed to keep its speed."""
 NEAR = 0.75
 """Distance, of its box's width, within which a hand is the one seen before."""
+AGAIN = 0.7
+"""Share of the usual score that is enough for a hand seen before: hands in motion are blurred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +36,9 @@ class _Kept:
 class HeldHands:
     """The hands to show in each picture of one stream. One thread only."""
 
-    def __init__(self, hold_s: float) -> None:
-        """hold_s: seconds a hand is shown after it was last seen."""
-        self._hold_s = hold_s
+    def __init__(self, hold_s: float, sure: float) -> None:
+        """hold_s: seconds a hand is shown after it was last seen. sure: score a hand is first shown from."""
+        self._hold_s, self._sure = hold_s, sure
         self._kept: tuple[_Kept, ...] = ()
 
     def clear(self) -> None:
@@ -49,13 +51,11 @@ class HeldHands:
         seen = []
         for hand in hands:
             before = min(left, key=lambda kept: _distance(kept.hand, hand), default=None)
-            if before is None or _distance(before.hand, hand) > NEAR * hand.box.w or t <= before.seen_t:
+            if before is not None and _distance(before.hand, hand) <= NEAR * hand.box.w:
+                left.remove(before)
+                seen.append(_followed(before, hand, t))
+            elif hand.score >= self._sure:
                 seen.append(_Kept(hand, t))
-                continue
-            left.remove(before)
-            (x0, y0), (x1, y1) = _middle(before.hand.box), _middle(hand.box)
-            dt = t - before.seen_t
-            seen.append(_Kept(hand, t, (x1 - x0) / dt, (y1 - y0) / dt))
         self._kept = (*seen, *left)[:MOST]
 
     def at(self, t: float) -> tuple[Hand, ...]:
@@ -74,6 +74,14 @@ class HeldHands:
         dx, dy = kept.vx * moved, kept.vy * moved
         box = kept.hand.box.shifted(dx, dy).grown(1 - (1 - LEAST) * late)
         return Hand(box, kept.hand.palm.shifted(dx, dy), kept.hand.score)
+
+
+def _followed(before: _Kept, hand: Hand, t: float) -> _Kept:
+    dt = t - before.seen_t
+    if dt <= 0:
+        return _Kept(hand, t, before.vx, before.vy)
+    (x0, y0), (x1, y1) = _middle(before.hand.box), _middle(hand.box)
+    return _Kept(hand, t, (x1 - x0) / dt, (y1 - y0) / dt)
 
 
 def _distance(one: Hand, other: Hand) -> float:

@@ -35,9 +35,8 @@ class ShownHands:
         self._every = config.hands_every
         self._again_s = config.hands_hold_s / 2
         self._slow_s = config.late_s / 2
-        self._held = HeldHands(config.hands_hold_s)
-        self._rest = REST
-        self._resting = 0
+        self._held = HeldHands(config.hands_hold_s, config.hand_threshold)
+        self._resting, self._rest = 0, REST
         self.clear()
 
     def clear(self) -> None:
@@ -51,6 +50,8 @@ class ShownHands:
         """Looks once, so that the first look in earnest is quick."""
         if self._finder is not None:
             self._look(self._finder, planes, 0.0)
+        # The first look of all takes long on a busy machine and says nothing about the others.
+        self._resting, self._rest = 0, REST
         self.clear()
 
     def of(self, planes: Planes, t: float, looks: int) -> tuple[Hand, ...]:
