@@ -20,7 +20,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def _stand_back(niceness: int) -> None:
+def stand_back(niceness: int) -> None:
+    """This thread yields to others by `niceness` (0..19) from now on. Linux only."""
     # On Linux a thread has a niceness of its own (setpriority(2), "C library/kernel differences").
     if sys.platform != "linux":
         return
@@ -42,7 +43,7 @@ class Lane:
 
     def __init__(self, name: str, niceness: int = 0) -> None:
         """niceness: how far the thread stands back when cores are short, 0..19."""
-        self._pool = ThreadPoolExecutor(1, name, _stand_back, (niceness,))
+        self._pool = ThreadPoolExecutor(1, name, stand_back, (niceness,))
         self._since: float | None = None
 
     @property

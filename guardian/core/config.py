@@ -27,6 +27,12 @@ class VisionConfig:
     """Frames between two looks for hands in *product*."""
     hands_hold_s: float = 0.5
     """How long a hand is shown after it was last seen."""
+    codes_every_s: float = 0.5
+    """Time between two looks for codes in *install*."""
+    text_every_s: float = 1.0
+    """Time between two looks for text in *install*."""
+    prints_late_s: float = 3.0
+    """What is printed counts as unknown, and nothing shows, when it was looked for longer ago than this."""
     warm_frames: int = 3
     """Proven frames in a row before the first picture is shown."""
     hold_s: float = 0.25

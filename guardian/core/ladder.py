@@ -20,6 +20,8 @@ class Ease:
     """Area of the copy on which faces are looked for in every picture, as a share of the usual one."""
     hands: bool = True
     """In *product* hands are looked for; else the centre alone shows."""
+    print_times: int = 1
+    """In *install* text and codes are looked for this many times less often."""
     keep_every: int = 1
     """One of so many pictures is protected and sent."""
     shrink: int = 1
@@ -29,9 +31,9 @@ class Ease:
 STEPS = (
     Ease(),
     Ease(segment_times=2),
-    Ease(segment_times=2, whole_share=0.6),
-    Ease(segment_times=2, whole_share=0.6, hands=False, keep_every=2),
-    Ease(segment_times=2, whole_share=0.6, hands=False, keep_every=2, shrink=2),
+    Ease(segment_times=2, whole_share=0.6, print_times=2),
+    Ease(segment_times=2, whole_share=0.6, print_times=2, hands=False, keep_every=2),
+    Ease(segment_times=2, whole_share=0.6, print_times=2, hands=False, keep_every=2, shrink=2),
 )
 UNNOTICED = 2
 """Steps up to this one take nothing from the picture."""

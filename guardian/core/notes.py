@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -47,6 +47,23 @@ class Hand:
     def scaled(self, sx: float, sy: float) -> Hand:
         """The hand in a picture scaled by (sx, sy)."""
         return Hand(self.box.scaled(sx, sy), self.palm.scaled(sx, sy), self.score)
+
+
+class PrintKind(StrEnum):
+    """What is printed or shown on a thing."""
+
+    CODE = "code"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Print:
+    """Something printed or shown on a thing. corners: three or more (x, y) around it in picture pixels,
+    convex; text: what a code says, where it could be read."""
+
+    kind: PrintKind
+    corners: tuple[tuple[float, float], ...]
+    text: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from guardian.core.calls import Answer, CallSpec, Scope
 from guardian.core.frames import AudioChunk, Mode, Planes, RawFrame, SafeFrame
 from guardian.core.ladder import Ease
-from guardian.core.notes import Face, FrameNotes, Hand, Lapse, Seen, Unknown
+from guardian.core.notes import Face, FrameNotes, Hand, Lapse, Print, PrintKind, Seen, Unknown
 from guardian.core.protection import CurtainReason
 from guardian.core.sfu import Place
 from guardian.core.tokens import Hypothesis
@@ -61,6 +61,16 @@ class HandFinder(Protocol):
 
     def find(self, planes: Planes) -> Seen[tuple[Hand, ...]] | Unknown:
         """Hands in pixels of `planes`. Called from one thread; may raise anything."""
+        ...
+
+
+class PrintFinder(Protocol):
+    """Finds what is printed or shown on things in one picture."""
+
+    name: str
+
+    def find(self, planes: Planes, kind: PrintKind) -> Seen[tuple[Print, ...]] | Unknown:
+        """Prints of one kind, in pixels of `planes`. One call at a time, from any thread; may raise."""
         ...
 
 

@@ -19,6 +19,10 @@ TOO_DARK = "too dark"
 """The reason of a doubt that light would end."""
 
 
+READING = "what is printed in the scene is not known yet"
+"""The reason of a doubt that ends with the first look for text and codes."""
+
+
 class CurtainReason(StrEnum):
     """Why a curtain is shown; the card tells the merchant so."""
 
@@ -79,5 +83,7 @@ class Protection:
         """What to say while no picture may be shown."""
         if self._doubts and self.reason == TOO_DARK:
             return CurtainReason.DARK
+        if self._doubts and self.reason == READING and self.state is not State.FAILED:
+            return CurtainReason.STARTING
         starting = self.state is State.WARMING and self._doubts == 0
         return CurtainReason.STARTING if starting else CurtainReason.INTERRUPTED

@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from guardian.core.geometry import Box
-from guardian.core.notes import Face, Hand, Seen, Unknown
+from guardian.core.notes import Face, Hand, Print, PrintKind, Seen, Unknown
 
 MAX_FACES = 300
 MAX_HANDS = 20
 LARGEST_HAND = 1.5
 """Side of a hand's box, of the picture's longer side."""
+MAX_PRINTS, MAX_CORNERS = 1000, 100
 SMALLEST_MASK, LARGEST_MASK = 8, 2048
 
 
@@ -54,6 +55,16 @@ def believed_hands(answer: object, size: tuple[int, int]) -> tuple[Hand, ...]:
     return value
 
 
+def believed_prints(answer: object, size: tuple[int, int]) -> tuple[Print, ...]:
+    """The prints of a finder's answer; Doubt for Unknown and for nonsense."""
+    value = _value(answer, "prints")
+    if not isinstance(value, tuple) or len(value) > MAX_PRINTS:
+        raise Doubt("the print finder gave an answer that cannot be one")
+    if not all(isinstance(one, Print) and _possible_print(one, size) for one in value):
+        raise Doubt("the print finder gave a print that cannot be one")
+    return value
+
+
 def _value(answer: object, what: str) -> object:
     if isinstance(answer, Unknown):
         raise Doubt(f"{what} unknown: {answer.reason}")
@@ -70,6 +81,13 @@ def _possible_hand(hand: Hand, size: tuple[int, int]) -> bool:
     if not (_possible_box(hand.box, size) and _possible_box(hand.palm, size) and 0 <= hand.score <= 1):
         return False
     return max(hand.box.w, hand.box.h) <= LARGEST_HAND * max(size)
+
+
+def _possible_print(one: Print, size: tuple[int, int]) -> bool:
+    if not (isinstance(one.kind, PrintKind) and 3 <= len(one.corners) <= MAX_CORNERS):
+        return False
+    w, h = size
+    return all(-w < x < 2 * w and -h < y < 2 * h for x, y in one.corners)
 
 
 def _possible_box(box: object, size: tuple[int, int]) -> bool:

@@ -1,0 +1,59 @@
+"""Finding codes: every symbology zxing-cpp knows, read or only recognised."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import zxingcpp
+
+from guardian.core.frames import U8
+from guardian.core.notes import Print, PrintKind
+
+F32 = npt.NDArray[np.float32]
+
+MARGIN = 0.12
+"""How far a code is grown on every side, of its size: for its quiet zone and for corners found roughly."""
+BARS_HEIGHT = 0.7
+"""Height a code of bars is given at least, of its length: it is found by some of its rows, and all of them
+say the same."""
+_MATRIX = zxingcpp.barcode_formats_list(zxingcpp.BarcodeFormat.AllMatrix)
+_SYMBOLOGIES = frozenset(format.symbology for format in _MATRIX)
+
+
+def find_codes(luma: U8) -> tuple[Print, ...]:
+    """The codes of a picture, uint8 (h, w) of any strides, in pixels of it, with what they say.
+
+    A code of squares that is found and cannot be read is one too, without a text.
+    """
+    plane = np.ascontiguousarray(luma)
+    found = zxingcpp.read_barcodes(plane, return_errors=True)
+    return tuple(_print(code) for code in found if code.valid or _is_matrix(code))
+
+
+def _is_matrix(code: zxingcpp.Barcode) -> bool:
+    # Errors of bars are mostly no codes at all.
+    return code.symbology in _SYMBOLOGIES
+
+
+def _print(code: zxingcpp.Barcode) -> Print:
+    at = code.position
+    points = (at.top_left, at.top_right, at.bottom_right, at.bottom_left)
+    corners = np.array([(point.x, point.y) for point in points], np.float32)
+    if not _is_matrix(code):
+        corners = _thickened(corners)
+    middle = corners.mean(axis=0)
+    grown = middle + (corners - middle) * (1 + 2 * MARGIN)
+    return Print(
+        PrintKind.CODE, tuple((float(x), float(y)) for x, y in grown), code.text if code.valid else ""
+    )
+
+
+def _thickened(corners: F32) -> F32:
+    """At least `BARS_HEIGHT` of the length high; corners in order from the top left."""
+    left, right = (corners[0] + corners[3]) / 2, (corners[1] + corners[2]) / 2
+    along = right - left
+    high = float(np.linalg.norm(corners[3] - corners[0]) + np.linalg.norm(corners[2] - corners[1])) / 2
+    missing = max(float(np.linalg.norm(along)) * BARS_HEIGHT - high, 0.0) / 2
+    across = np.array([-along[1], along[0]], np.float32) / max(float(np.linalg.norm(along)), 1.0)
+    signs = np.array([[-1], [-1], [1], [1]], np.float32)
+    return np.asarray(corners + signs * across * missing, np.float32)
