@@ -13,7 +13,7 @@ from guardian.core.config import VisionConfig
 from guardian.core.frames import Mode, Planes, RawFrame, SafeFrame, Showing
 from guardian.core.geometry import Box
 from guardian.core.ladder import STEPS, Ease
-from guardian.core.notes import Face, Seen, Unknown
+from guardian.core.notes import Face, Hand, Seen, Unknown
 from guardian.vision.chain import VideoChain
 from guardian.vision.mask import GRID
 from guardian.vision.pictures import averaged
@@ -31,6 +31,8 @@ class Moment:
     """x, y and width, in shares of the picture; None for a finder that fails."""
     person: tuple[float, float] | None
     """Left and right end of who is there, in shares; None for a finder that fails."""
+    hands: tuple[tuple[float, float, float], ...] | None
+    """x, y and width of palms, in shares; None for a finder that fails."""
     took_s: float
     gap_s: float
     whole: bool
@@ -45,6 +47,7 @@ def film() -> st.SearchStrategy[list[Moment]]:
     """Scenes of one size and mode, long enough for pictures to be shown, with mishaps."""
     share = st.floats(0, 1)
     face = st.tuples(st.floats(-0.2, 1.1), st.floats(-0.2, 1.1), st.floats(0.05, 0.9))
+    palm = st.tuples(st.floats(-0.1, 1.0), st.floats(-0.1, 1.0), st.floats(0.05, 0.3))
     people = st.tuples(share, share).map(lambda ends: (min(ends), max(ends)))
 
     def scene(size: tuple[int, int], mode: Mode, ease: Ease) -> st.SearchStrategy[list[Moment]]:
@@ -55,6 +58,7 @@ def film() -> st.SearchStrategy[list[Moment]]:
             ease=seldom(st.just(ease), st.sampled_from(STEPS)),
             faces=seldom(st.lists(face, max_size=3).map(tuple), st.none()),
             person=seldom(people, st.none()),
+            hands=seldom(st.lists(palm, max_size=2).map(tuple), st.none()),
             took_s=seldom(st.just(0.0), st.sampled_from([0.01, 0.3])),
             gap_s=seldom(st.just(1 / 30), st.sampled_from([1 / 15, 0.4])),
             whole=seldom(st.just(True), st.just(False)),
@@ -62,19 +66,25 @@ def film() -> st.SearchStrategy[list[Moment]]:
         return st.lists(moment, min_size=6, max_size=12)
 
     sizes = st.sampled_from([(160, 128), (128, 160), (320, 192)])
-    modes = st.sampled_from([Mode.SELFIE, Mode.SELFIE, *Mode])
+    modes = st.sampled_from([Mode.SELFIE, Mode.SELFIE, Mode.PRODUCT, *Mode])
     scenes = st.tuples(sizes, modes, st.sampled_from(STEPS)).flatmap(lambda drawn: scene(*drawn))
     return st.lists(scenes, min_size=1, max_size=3).map(lambda parts: [one for part in parts for one in part])
 
 
 class Play:
-    """A chain whose finders answer by the present moment."""
+    """A chain whose finders answer by the present moment. hands: those it says it shows."""
 
     def __init__(self) -> None:
         self.clock = Steps()
         self.now: Moment | None = None
+        self.hands: tuple[Hand, ...] = ()
         self.chain = VideoChain(
-            Scripted([self._faces]), Scripted([self._people]), VisionConfig(), Mode.SELFIE, self.clock
+            Scripted([self._faces]),
+            Scripted([self._people]),
+            VisionConfig(),
+            Mode.SELFIE,
+            self.clock,
+            hands=Scripted([self._hands]),
         )
         self._t = 0.0
 
@@ -82,7 +92,9 @@ class Play:
         self.now, self._t = moment, self._t + moment.gap_s
         self.clock.now = 100 + self._t
         self.chain.mode, self.chain.ease = moment.mode, moment.ease
-        return self.chain.protect(RawFrame(planes, self._t, self.clock.now, moment.whole))[0]
+        safe, notes = self.chain.protect(RawFrame(planes, self._t, self.clock.now, moment.whole))
+        self.hands = notes.hands
+        return safe
 
     def _faces(self) -> Any:
         assert self.now is not None
@@ -95,10 +107,20 @@ class Play:
         assert self.now is not None
         return boom() if self.now.person is None else Seen(probability(self.now))
 
+    def _hands(self) -> Any:
+        assert self.now is not None
+        return boom() if self.now.hands is None else Seen(palms(self.now))
+
 
 def boxes(moment: Moment) -> list[Box]:
     w, h = moment.size
     return [Box(x * w, y * h, side * w, side * w * 1.2) for x, y, side in moment.faces or ()]
+
+
+def palms(moment: Moment) -> tuple[Hand, ...]:
+    w, h = moment.size
+    found = [Box(x * w, y * h, side * w, side * w) for x, y, side in moment.hands or ()]
+    return tuple(Hand(palm.grown(2.6), palm, 0.9) for palm in found)
 
 
 def probability(moment: Moment) -> np.ndarray:
@@ -108,20 +130,17 @@ def probability(moment: Moment) -> np.ndarray:
     return mask
 
 
-def hidden(moment: Moment, safe: SafeFrame) -> np.ndarray:
-    """bool (h, w): what of this picture may not be seen by what the finders said of this very picture."""
+def hidden(moment: Moment, safe: SafeFrame, hands: tuple[Hand, ...] = ()) -> np.ndarray:
+    """bool (h, w): what of this picture may not be seen by what the finders said of this very picture.
+
+    hands: those that are shown in *product*.
+    """
     w, h = safe.planes.size
     out = np.zeros((h, w), np.bool_)
     if safe.showing is not Showing.COVERED or moment.mode is Mode.PRIVATE:
         out[:] = True
         return out
     scale = w / moment.size[0]
-    for box in boxes(moment):
-        face = box.scaled(scale, scale)
-        # The cover has round corners; the face grown by 1.3 lies under it.
-        at = face.grown(1.3).pixels(w, h)
-        if at is not None:
-            out[at[1] : at[3], at[0] : at[2]] = True
     # Noise jumps from picture to picture, so each has a mask of its own.
     columns = (np.arange(w) + 0.5) / w
     left, right = moment.person or (0.0, 0.0)
@@ -130,6 +149,20 @@ def hidden(moment: Moment, safe: SafeFrame) -> np.ndarray:
         out[:, (columns < left - edge) | (columns > right + edge)] = True
     else:
         out[:, (columns > left + edge) & (columns < right - edge)] = True
+    if moment.mode is Mode.PRODUCT:
+        away = np.ones_like(out)
+        away[int(0.11 * h) : int(0.89 * h), int(0.18 * w) : int(0.82 * w)] = False
+        out |= away
+        for hand in hands:
+            at = hand.box.scaled(scale, scale).pixels(w, h)
+            if at is not None:
+                out[at[1] : at[3], at[0] : at[2]] = False
+    for box in boxes(moment):
+        face = box.scaled(scale, scale)
+        # The cover has round corners; the face grown by 1.3 lies under it.
+        at = face.grown(1.3).pixels(w, h)
+        if at is not None:
+            out[at[1] : at[3], at[0] : at[2]] = True
     return out
 
 
@@ -145,7 +178,7 @@ def test_no_hidden_pixel_equals_its_source_beyond_chance(script):
     for i, moment in enumerate(script):
         planes, other = canary(moment.size, seed=i), canary(moment.size, seed=1000 + i)
         safe = play.show(moment, planes)
-        where = hidden(moment, safe)
+        where = hidden(moment, safe, play.hands)
         size = safe.planes.size
         source, control = (Planes(averaged(p.y, size), p.u, p.v) for p in (planes, other))
         chance = equal(safe.planes, control, where)

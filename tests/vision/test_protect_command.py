@@ -113,11 +113,22 @@ def test_a_clip_keeps_size_count_and_times_and_gets_a_report_and_a_trace(tmp_pat
     assert said["showing"]["curtain"] == 3
     assert set(said["protect_ms"]) == {"p50", "p95", "p99", "max"}
     assert {"faces", "people", "cover"} <= set(said["stages_ms"])
-    assert set(said["models"]) == {"face", "person"}
+    assert {"face", "person"} <= set(said["models"]) <= {"face", "person", "hands", "text"}
     lines = [json.loads(line) for line in trace.read_text().splitlines()]
     assert [line["i"] for line in lines] == list(range(12))
     assert set(lines[0]) == {"i", "t", "state", "faces", "mask_age", "protect_ms"}
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4", "out.mp4", "r.json", "t.jsonl"]
+
+
+def test_in_product_the_report_and_the_trace_say_the_hands(tmp_path):
+    source = film(tmp_path / "in.mp4", 8, draw=slopes)
+    report, trace = tmp_path / "r.json", tmp_path / "t.jsonl"
+    outputs = (tmp_path / "out.mp4", "--report", report, "--trace", trace)
+    assert run(source, *outputs, "--mode", "product") is None
+    said = json.loads(report.read_text())
+    assert said["hands"] == 0
+    assert "hands" in said["stages_ms"]
+    assert [json.loads(line)["hands"] for line in trace.read_text().splitlines()] == [[]] * 8
 
 
 @pytest.mark.parametrize("size", [(161, 120), (160, 121), (161, 121)])
