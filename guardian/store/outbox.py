@@ -65,7 +65,10 @@ class Outbox:
             path.touch(mode=0o600)
         except OSError as error:
             raise Unavailable(f"The store {path} cannot be written; check the folder `data_dir`.") from error
-        self._engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 10.0})
+        # One writes at a time; with two connections somebody can read meanwhile, and more would only be kept.
+        self._engine = sa.create_engine(
+            f"sqlite:///{path}", connect_args={"timeout": 10.0}, pool_size=2, max_overflow=0
+        )
         sa.event.listen(self._engine, "connect", _pragmas)
         try:
             with self._engine.begin() as db:

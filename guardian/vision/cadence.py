@@ -13,6 +13,8 @@ MOVING = 2.0
 """Mean luma difference of thumbnails, since the last mask, above which a picture moves."""
 JUMPED = 9.0
 """The same, above which the mask is of no use any more."""
+RESTED = 2
+"""Pictures longer that the next mask may take when the last two agreed."""
 FIRST = 3
 """Masks made one after another at the start."""
 
@@ -32,13 +34,17 @@ class Cadence:
         self.age = 0
         self._made = 0
         self._looks = 0
-        self._hurried = False
+        self._hurried = self._rested = False
         self._seen: U8 | None = None
         self._thumbnail: U8 | None = None
 
     def hurry(self) -> None:
         """Somebody moves fast: the next mask is due with the next picture."""
         self._hurried = True
+
+    def rest(self) -> None:
+        """The last two masks agree: the next may come a little later."""
+        self._rested = True
 
     def due(self, planes: Planes, looks: int) -> bool:
         """Whether this picture needs a mask of its own.
@@ -54,6 +60,8 @@ class Cadence:
         moved = float(cv2.mean(cv2.absdiff(self._seen, self._thumbnail))[0])
         self.age += 1
         every = self._every * (max(self.times, 1) if moved > MOVING else max(self.times, STILL_TIMES))
+        if self._rested:
+            every = max(every, self._every + RESTED)
         if self._hurried or moved > JUMPED or self.age > every:
             return True
         return self.age == every and not busier
@@ -61,6 +69,6 @@ class Cadence:
     def answered(self) -> None:
         """The mask of the picture of the last `due` has come."""
         self.age = 0
-        self._hurried = False
+        self._hurried = self._rested = False
         self._made += 1
         self._seen = self._thumbnail

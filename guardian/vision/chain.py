@@ -144,6 +144,7 @@ class VideoChain:
             if mode is Mode.PRIVATE:
                 safe = self._private(raw)
             else:
+                raw = replace(raw, planes=pictures.Layered.of(raw.planes))
                 size = self._settle(raw, mode)
                 self._face_finder.whole_share, self._cadence.times = ease.whole_share, ease.segment_times
                 faces = self._find_faces(raw, size)
@@ -195,7 +196,7 @@ class VideoChain:
             self._heeded = distrusted
             self._forget()
             raise distrusted if distrusted is not before else Doubt("packets lost")
-        luma = float(cv2.mean(pictures.averaged(raw.planes.y, _GLANCE))[0])
+        luma = float(cv2.mean(pictures.luma(raw.planes, _GLANCE))[0])
         self._dark = luma < (LIGHTER if self._dark else DARKEST)
         if self._dark:
             raise Doubt(TOO_DARK)
@@ -214,6 +215,8 @@ class VideoChain:
             self._cadence.answered()
             if self._mask.fast:
                 self._cadence.hurry()
+            elif self._mask.settled:
+                self._cadence.rest()
 
     def _find_hands(self, raw: RawFrame, faces: tuple[Face, ...], ease: Ease) -> tuple[Hand, ...]:
         if not ease.hands:

@@ -23,8 +23,8 @@ from guardian.core.frames import U8, Planes, RawFrame, SafeFrame, Showing
 from guardian.core.geometry import Box
 from guardian.core.ports import CurtainMaker
 from guardian.core.protection import CurtainReason
+from guardian.vision import pictures
 from guardian.vision.card import TEXTS, card
-from guardian.vision.pictures import averaged
 
 F32 = npt.NDArray[np.float32]
 
@@ -92,7 +92,7 @@ def averages(planes: Planes, faces: tuple[Box, ...], cell: int) -> tuple[U8, U8,
     """Averages of y, u, v over cells of about `cell` pixels, uint8 (rows, columns), without any face."""
     w, h = planes.size
     grid = (max(w // cell, 1), max(h // cell, 1))
-    small = [averaged(plane, grid) for plane in (planes.y, planes.u, planes.v)]
+    small = list(pictures.averages(planes, grid, grid))
     if faces:
         known = _known(faces, grid, planes.size)
         small = _solid(small, known) if cell >= STRICT_CELL else _smooth(small, known)

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from guardian.core.frames import U8, Planes
 from guardian.core.geometry import Box
 from guardian.core.notes import Face, Seen, Unknown
-from guardian.vision.looks import TURNED_SCORE, WHOLE, Gaze, GazeOf, Look, Turn, far_sighted, fit
-from guardian.vision.pictures import averaged, part, small_bgr
+from guardian.vision.looks import SMALL, TURNED_SCORE, WHOLE, Gaze, GazeOf, Look, Turn, far_sighted, fit
+from guardian.vision.pictures import luma, part, small_bgr
 from guardian.vision.turning import turn
 
 F32 = npt.NDArray[np.float32]
@@ -58,6 +58,7 @@ class TurningFaceFinder:
         self._thumbnail: U8 | None = None
         self._count = 0
         self._unseen: list[Turn] = []
+        self._at_once = CUT_TURNS
         self._found: list[F32] = []
         self.looks = 0
         self.whole_share = 1.0
@@ -75,12 +76,15 @@ class TurningFaceFinder:
             self._begin(planes)
             looks += [look for one in self._gaze for turn in one.turns for look in turn]
         elif self._is_cut(planes):
-            self._unseen = [turn for one in self._gaze for turn in one.turns]
+            # While one change follows another every second picture is seen everywhere: else none would be.
+            turns = [turn for one in self._gaze for turn in one.turns]
+            self._at_once = len(turns) if self._unseen else CUT_TURNS
+            self._unseen = turns
             self._found.clear()
         if self._unseen:
-            for turn in self._unseen[:CUT_TURNS]:
+            for turn in self._unseen[: self._at_once]:
                 looks += turn
-            del self._unseen[:CUT_TURNS]
+            del self._unseen[: self._at_once]
         elif len(looks) == 1:
             for one in self._gaze:
                 looks += one.due(self._count)
@@ -112,7 +116,7 @@ class TurningFaceFinder:
         side = found[:, 2:4].max(axis=1, initial=0)
         fit_for = (found[:, 4] >= look.score) & (side >= look.smallest * min(planes.size))
         found, side = np.asarray(found[fit_for], np.float32), side[fit_for]
-        unsure = np.flatnonzero(found[:, 4] < look.sure)
+        unsure = np.flatnonzero((found[:, 4] < look.sure) & (side > SMALL * min(planes.size)))
         if not unsure.size:
             return found
         # The largest first: they hide most if they are wrong.
@@ -154,7 +158,7 @@ class TurningFaceFinder:
 
 def _thumbnail(planes: Planes) -> U8:
     # Averages and not samples: a hand that shakes moves every sample of a patterned wall, and no average.
-    return averaged(planes.y, (20, 15))
+    return luma(planes, (20, 15))
 
 
 def _merged(found: F32) -> tuple[Face, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 WHOLE_AREA = 256 * 192
 WIDE_AREA = 416 * 288
-TILE_AREA = 400 * 240
+TILE_AREA, MOST_TILE_AREA = 400 * 240, 512 * 256
 TINY_AREA = 128 * 96
 NEAR_AREA = 160 * 120
 TURNED_AREA = 256 * 192
@@ -23,12 +23,17 @@ NEAR_SCORE = 0.35
 """BlazeFace gives flat enlarged parts just above 0.3."""
 CLOSER_SCORE = 0.55
 """Score in a closer look that is believed at once: seen closely, hands and leaves look like faces."""
+SMALL = 0.12
+"""Share of the picture's shorter side below which a face is believed at once: a second glance shows no
+more of it, and what is hidden wrongly is little."""
 LARGE = 0.2
 """Share of the picture's shorter side from which on a face is one for the tiny copy."""
 TILE_SCALE = 0.8
 """A tile is shown to the network at this scale at least, so that faces of 12 pixels stay faces."""
-MOST_ROWS = 3
-"""Rows and columns of tiles of a large picture; more would take a turn beyond what faces are held."""
+OVERLAP = 1.1
+"""How much larger than its part of the picture a tile is."""
+EVERY = 4
+"""One picture in so many has a turn."""
 
 
 _ALWAYS = 1.0
@@ -40,7 +45,8 @@ class Look:
 
     x: float
     y: float
-    share: float
+    w: float
+    h: float
     area: int
     score: float = 0.0
     """Score a face needs in this look besides the network's own threshold."""
@@ -53,12 +59,12 @@ class Look:
 
     def box(self, w: int, h: int) -> tuple[int, int, int, int]:
         """(x0, y0, x1, y1) in a picture of w x h, even numbers."""
-        tile_w, tile_h = max(_even(w * self.share), 2), max(_even(h * self.share), 2)
+        tile_w, tile_h = max(_even(w * self.w), 2), max(_even(h * self.h), 2)
         x0, y0 = min(_even(w * self.x), w - tile_w), min(_even(h * self.y), h - tile_h)
         return x0, y0, x0 + tile_w, y0 + tile_h
 
 
-WHOLE = Look(0, 0, 1, WHOLE_AREA)
+WHOLE = Look(0, 0, 1, 1, WHOLE_AREA)
 Turn = tuple[Look, ...]
 """Looks taken in one picture."""
 
@@ -90,18 +96,15 @@ GazeOf = Callable[[int, int], Gaze]
 
 def far_sighted(w: int, h: int) -> Gaze:
     """For a network that finds faces of every size but the smallest and the largest."""
-    rows = next(
-        (n for n in range(2, MOST_ROWS) if TILE_SCALE**2 * w * h * _share(n) ** 2 <= TILE_AREA), MOST_ROWS
-    )
-    tile = Look(0, 0, _share(rows), TILE_AREA, sure=CLOSER_SCORE)
-    wide = Look(0, 0, 1, WIDE_AREA, sure=CLOSER_SCORE)
-    tiny = Look(0, 0, 1, TINY_AREA, sure=_ALWAYS, smallest=LARGE)
-    turned = Look(0, 0, 1, TURNED_AREA, sure=_ALWAYS)
+    tile = Look(0, 0, 1, 1, 0, sure=CLOSER_SCORE)
+    wide = Look(0, 0, 1, 1, WIDE_AREA, sure=CLOSER_SCORE)
+    tiny = Look(0, 0, 1, 1, TINY_AREA, sure=_ALWAYS, smallest=LARGE)
+    turned = Look(0, 0, 1, 1, TURNED_AREA, sure=_ALWAYS)
     one, two, three = (replace(turned, degrees=degrees) for degrees in (90, 180, 270))
     oblique = [replace(turned, area=OBLIQUE_AREA, degrees=degrees) for degrees in (45, 315, 135, 225)]
-    turns: list[Turn] = [(closer,) for closer in tiles(rows, tile)]
+    turns: list[Turn] = [(closer,) for closer in _tiles_of(w, h, tile)]
     turns += [(wide,), (tiny, one), (two, three), tuple(oblique[:2]), tuple(oblique[2:])]
-    return (Round(tuple(turns), every=3),)
+    return (Round(tuple(turns), every=EVERY),)
 
 
 def short_sighted(w: int, h: int) -> Gaze:
@@ -109,19 +112,23 @@ def short_sighted(w: int, h: int) -> Gaze:
 
     What it takes for a face by mistake is covered too, for it misses more than it makes up.
     """
-    near = tiles(2, Look(0, 0, 0.6, NEAR_AREA))
+    near = tiles(2, 2, Look(0, 0, 1, 1, NEAR_AREA), 1.2)
     nearer = (
-        *tiles(3, Look(0, 0, 0.4, NEAR_AREA, NEAR_SCORE)),
-        *tiles(5, Look(0, 0, 0.25, NEAR_AREA, NEAR_SCORE)),
-        *(Look(0, 0, 1, NEAR_AREA, TURNED_SCORE, degrees) for degrees in (90, 180, 270)),
+        *tiles(3, 3, Look(0, 0, 1, 1, NEAR_AREA, NEAR_SCORE), 1.2),
+        *tiles(5, 5, Look(0, 0, 1, 1, NEAR_AREA, NEAR_SCORE), 1.25),
+        *(Look(0, 0, 1, 1, NEAR_AREA, TURNED_SCORE, degrees) for degrees in (90, 180, 270)),
     )
     return Round(_by_twos(near), every=1), Round(_by_twos(nearer), every=1)
 
 
-def tiles(rows: int, look: Look) -> tuple[Look, ...]:
-    """`look` in `rows` rows and columns that overlap."""
-    at = [i * (1 - look.share) / (rows - 1) for i in range(rows)]
-    return tuple(replace(look, x=x, y=y) for y in at for x in at)
+def tiles(columns: int, rows: int, look: Look, overlap: float = OVERLAP) -> tuple[Look, ...]:
+    """`look` in so many columns and rows, each `overlap` times as wide and as high as its part."""
+    w, h = overlap / columns, overlap / rows
+    return tuple(
+        replace(look, x=i * (1 - w) / (columns - 1), y=j * (1 - h) / (rows - 1), w=w, h=h)
+        for j in range(rows)
+        for i in range(columns)
+    )
 
 
 def fit(w: int, h: int, area: int, multiple: int) -> tuple[int, int]:
@@ -133,9 +140,15 @@ def fit(w: int, h: int, area: int, multiple: int) -> tuple[int, int]:
     )
 
 
-def _share(rows: int) -> float:
-    """Share of the picture's sides a tile takes: a tenth more than its part, for the overlap."""
-    return 1.1 / rows
+def _tiles_of(w: int, h: int, look: Look) -> tuple[Look, ...]:
+    """As few tiles as show the network enough of a picture of (w, h)."""
+    columns, rows = (2, 2) if _tile_area(w, h, 4) <= MOST_TILE_AREA else (3, 2) if w >= h else (2, 3)
+    area = min(max(_tile_area(w, h, columns * rows), TILE_AREA), MOST_TILE_AREA)
+    return tiles(columns, rows, replace(look, area=area))
+
+
+def _tile_area(w: int, h: int, count: int) -> int:
+    return round(TILE_SCALE**2 * w * h * OVERLAP**2 / count)
 
 
 def _by_twos(looks: tuple[Look, ...]) -> tuple[Turn, ...]:

@@ -40,6 +40,9 @@ FAST_CELLS = 24
 STRAY_CELLS, STRAY_FOR = 2, 4
 """Cells by which an edge that moves fast may go further in a picture, and pictures this is allowed for."""
 SMALLEST_PERSON = 0.004
+"""Share of the picture below which a piece is not shown as a person."""
+CERTAIN = 0.93
+"""Mean probability below which a piece without a face is not: furniture taken for somebody has 0.4 to 0.9."""
 ARM = 1.2
 """Side of the largest upright square in an arm with its hand, of the palm's: what holds a larger one may have
 a head."""
@@ -53,15 +56,17 @@ _WIDE = np.ones((7, 7), np.uint8)
 @dataclass(frozen=True, slots=True)
 class Bodies:
     """The people of a mask, each of one piece: opacity uint8 (144, 256), which of them a cell belongs to
-    int32 (144, 256), and their numbers with their boxes (x, y, w, h). What is too small is left out."""
+    int32 (144, 256), their numbers with their boxes (x, y, w, h), mean probabilities by number. What is too
+    small is left out."""
 
     opacity: U8
     labels: npt.NDArray[np.int32]
     boxes: tuple[tuple[int, int, int, int, int], ...]
+    certainty: npt.NDArray[np.float64]
 
     @classmethod
-    def of(cls, person: npt.NDArray[np.bool_]) -> Bodies:
-        """Those of a mask, bool (144, 256)."""
+    def of(cls, person: npt.NDArray[np.bool_], probability: F32) -> Bodies:
+        """Those of a mask, bool (144, 256), of cells with these probabilities, float32 (144, 256)."""
         opacity = person.astype(np.uint8) * np.uint8(255)
         _, labels, stats, _ = cv2.connectedComponentsWithStats(opacity, connectivity=4)
         boxes = []
@@ -70,7 +75,8 @@ class Bodies:
                 opacity[labels == i] = 0
             else:
                 boxes.append((i, x, y, w, h))
-        return cls(opacity, np.asarray(labels, np.int32), tuple(boxes))
+        sums = np.bincount(labels.ravel(), probability.ravel())
+        return cls(opacity, np.asarray(labels, np.int32), tuple(boxes), sums / np.maximum(stats[:, 4], 1))
 
 
 class ShownMask:
@@ -97,20 +103,21 @@ class ShownMask:
     def bodies(self) -> Bodies | None:
         """The people, or None when nothing is known."""
         if self._bodies is None and self.person is not None:
-            self._bodies = Bodies.of(self.person)
+            self._bodies = Bodies.of(self.person, self._probability)
         return self._bodies
 
     @property
     def bystanders(self) -> Bodies | None:
         """Everybody who may be there, or None when nothing is known."""
         if self._bystanders is None and self.bystander is not None:
-            self._bystanders = Bodies.of(self.bystander)
+            self._bystanders = Bodies.of(self.bystander, self._probability)
         return self._bystanders
 
     def update(self, probability: F32) -> None:
         """Takes a mask, float32 (h, w) 0..1 of any small size."""
         if probability.shape != GRID[::-1]:
             probability = np.asarray(cv2.resize(probability, GRID, interpolation=cv2.INTER_LINEAR))
+        self._probability = probability
         sure = probability > SURE
         before, self._foreground = self._foreground, sure
         self._bodies = self._bystanders = None
@@ -155,7 +162,7 @@ def visible(mask: ShownMask, mode: Mode, sights: Sights, age: int = 0) -> U8:
     hidden = _under_faces(faces) if faces else None
     if mode is Mode.SELFIE:
         shown = bodies.opacity.copy()
-        _hide_faceless_heads(shown, bodies, faces)
+        _hide_faceless(shown, bodies, faces)
         if hidden is not None:
             shown[hidden != 0] = 0
             _hide_hair(shown, faces)
@@ -250,11 +257,12 @@ def _shrunk(shown: U8, by: U8) -> U8:
     return np.asarray(cv2.dilate(core, _CROSS), np.uint8)
 
 
-def _hide_faceless_heads(shown: U8, bodies: Bodies, faces: list[Box]) -> None:
+def _hide_faceless(shown: U8, bodies: Bodies, faces: list[Box]) -> None:
+    """Hides the head of whoever has no face, and all of what need be nobody."""
     for i, x, y, w, h in bodies.boxes:
         if not any(_inside(face, x, y, w, h) for face in faces):
-            head = _head(y, w, h)
-            shown[head][bodies.labels[head] == i] = 0
+            rows = _head(y, w, h) if bodies.certainty[i] >= CERTAIN else slice(y, y + h)
+            shown[rows][bodies.labels[rows] == i] = 0
 
 
 def _head(y: int, w: int, h: int) -> slice:

@@ -15,7 +15,7 @@ from guardian.core.hands import HeldHands
 from guardian.core.notes import Hand
 from guardian.core.ports import Clock, HandFinder
 from guardian.vision.answers import believed_hands
-from guardian.vision.pictures import averaged
+from guardian.vision.pictures import luma
 
 GLANCE = (20, 15)
 JUMPED = 12.0
@@ -62,7 +62,7 @@ class ShownHands:
         """
         if self._finder is None:
             return ()
-        thumbnail = averaged(planes.y, GLANCE)
+        thumbnail = luma(planes, GLANCE)
         if self._seen is not None and float(cv2.mean(cv2.absdiff(self._seen, thumbnail))[0]) > JUMPED:
             self._held.clear()
         if self._due(t, looks):

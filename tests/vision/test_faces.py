@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from guardian.bench.privacy.finders import UNPRINTED
 from guardian.bench.scene import scene
 from guardian.core.config import VisionConfig
 from guardian.core.frames import Mode, Planes, RawFrame, Showing
@@ -92,7 +93,7 @@ def test_every_part_of_the_picture_is_looked_at_while_a_face_is_held(gaze, size)
 @pytest.mark.parametrize("size", [(640, 480), (1280, 720), (480, 640)])
 def test_tiles_are_seen_large_enough_for_faces_of_twelve_pixels(size):
     for turn in (turn for one in far_sighted(*size) for turn in one.turns):
-        for look in (look for look in turn if look.share < 1):
+        for look in (look for look in turn if look.w < 1):
             x0, y0, x1, y1 = look.box(*size)
             w, h = fit(x1 - x0, y1 - y0, look.area, YuNet.multiple)
             assert (w * h / ((x1 - x0) * (y1 - y0))) ** 0.5 > 0.75
@@ -128,7 +129,8 @@ def test_a_person_is_found_and_the_wall_is_not(weights):
 def test_no_face_is_found_in_what_leaves(weights, mode):
     model = weights("face", "yunet").files["model"]
     people = SelfieSegmenter(weights("person").files["model"])
-    chain = VideoChain(TurningFaceFinder(YuNet(model, 0.3)), people, VisionConfig(late_s=60), mode)
+    finder = TurningFaceFinder(YuNet(model, 0.3))
+    chain = VideoChain(finder, people, VisionConfig(late_s=60), mode, prints=UNPRINTED)
     judge = YuNet(model, 0.6)
     planes = portrait((640, 480))
     wanted = FACE.scaled(480, 480)
@@ -194,6 +196,15 @@ def test_nothing_is_known_of_a_new_scene_until_it_was_seen_everywhere():
     assert unknown == [True, False, False, False, False, False]
     assert looks[0] + looks[1] == everything
     assert max(looks) < everything * 0.7, "no picture waits for all of it"
+
+
+def test_every_second_picture_is_known_while_one_scene_follows_another():
+    finder = TurningFaceFinder(NoFace())
+    everything = every_look(finder, wall(0)) - 1
+    for i in range(6):
+        answer = finder.find(wall(0, tone=(180, 20)[i % 2]))
+        assert isinstance(answer, Seen if i % 2 else Unknown), i
+        assert finder.looks - 1 == everything if i % 2 else finder.looks - 1 < everything
 
 
 def test_faces_found_while_a_new_scene_is_looked_at_are_kept(weights):

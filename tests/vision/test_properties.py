@@ -16,7 +16,7 @@ from guardian.core.ladder import STEPS, Ease
 from guardian.core.notes import Face, Hand, Seen, Unknown
 from guardian.vision.chain import VideoChain
 from guardian.vision.mask import GRID
-from guardian.vision.pictures import averaged
+from guardian.vision.pictures import luma
 from tests.fakes.vision import Scripted, Steps, boom, canary
 
 
@@ -180,7 +180,7 @@ def test_no_hidden_pixel_equals_its_source_beyond_chance(script):
         safe = play.show(moment, planes)
         where = hidden(moment, safe, play.hands)
         size = safe.planes.size
-        source, control = (Planes(averaged(p.y, size), p.u, p.v) for p in (planes, other))
+        source, control = (Planes(luma(p, size), p.u, p.v) for p in (planes, other))
         chance = equal(safe.planes, control, where)
         assert equal(safe.planes, source, where) <= chance + 6 * max(chance, 4) ** 0.5 + 8
 
