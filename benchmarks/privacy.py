@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 from guardian.bench.script import app_of
 
-TABLES = ("exposure", "recall", "reid", "background")
+TABLES = ("exposure", "recall", "reid", "background", "prints")
 
 if __name__ == "__main__":
     modules = {name: f"guardian.bench.privacy.{name}" for name in TABLES}

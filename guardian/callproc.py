@@ -70,11 +70,11 @@ def real_senses() -> Senses:
     names: dict[str, Any] = {}
 
     def eyes(config: WorkConfig, _spec: CallSpec, mode: Mode) -> Protector:
-        from guardian.eyes import eye_models, open_eyes
+        from guardian.eyes import aside, eye_models, open_eyes, open_finders
         from guardian.models import ModelStore
 
         store = ModelStore.default()
-        chain = open_eyes(store, config.vision, mode)
+        chain = open_eyes(store, config.vision, mode, open_finders(store, config.vision, aside))
         names.update(eye_models(store).as_dict())
         gc.freeze()
         return chain

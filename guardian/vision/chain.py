@@ -25,6 +25,7 @@ from guardian.vision.cadence import Cadence
 from guardian.vision.cover import CELL, STRICT_CELL, Covering, cover, curtain, curtains
 from guardian.vision.cover import held as repeated
 from guardian.vision.mask import GRID, ShownMask, Sights, apart, cover_box, visible
+from guardian.vision.print_watch import PrintWatch, Reading
 from guardian.vision.shown_hands import ShownHands
 
 __all__ = ["VideoChain", "curtain"]
@@ -79,8 +80,10 @@ class VideoChain:
         clock: Clock = time.perf_counter,
         *,
         hands: HandFinder | None = None,
+        prints: Reading | None = None,
     ) -> None:
-        """clock: the one `RawFrame.arrived` was read from. hands: None leaves *product* its centre."""
+        """clock: the one `RawFrame.arrived` was read from. hands: None leaves *product* its centre. prints:
+        None leaves *install* nothing."""
         self._face_finder, self._person_finder = faces, people
         self._config, self._mode, self._clock = config, mode, clock
         self._curtain = curtains(config.cards)
@@ -89,6 +92,7 @@ class VideoChain:
         self._mask = ShownMask()
         self._cadence = Cadence(config.segment_every)
         self._hands = ShownHands(hands, config, clock)
+        self._prints = PrintWatch(prints, config)
         self._settled: tuple[tuple[int, int], Mode] | None = None
         self._last: _Last | None = None
         # An object of its own for each distrust, so that none is lost between two threads.
@@ -155,6 +159,9 @@ class VideoChain:
                     hands = self._find_hands(raw, faces, ease)
                     stages.done("hands")
                 covering = self._decide(faces, hands, size, mode)
+                if mode is Mode.INSTALL:
+                    covering = self._without_prints(covering, raw, ease)
+                    stages.done("prints")
                 safe = cover(*_shrunk(raw, covering, ease.shrink))
                 stages.done("cover")
                 self._in_time(raw)
@@ -226,10 +233,11 @@ class VideoChain:
         return apart(self._hands.of(raw.planes, raw.t, besides), [face.box for face in faces])
 
     def _forget(self) -> None:
-        """What was a person or a hand may be none any more."""
+        """What was a person, a hand or a print may be none any more."""
         self._mask.clear()
         self._cadence.restart()
         self._hands.clear()
+        self._prints.clear()
 
     def _decide(
         self, faces: tuple[Face, ...], hands: tuple[Hand, ...], size: tuple[int, int], mode: Mode
@@ -240,6 +248,13 @@ class VideoChain:
         opacity = visible(self._mask, mode, sights, self._cadence.age)
         hidden: tuple[Box, ...] = tuple(cover_box(box) for box in boxes)
         return Covering(opacity, hidden, STRICT_CELL if self._config.strict else CELL)
+
+    def _without_prints(self, covering: Covering, raw: RawFrame, ease: Ease) -> Covering:
+        self._prints.times = ease.print_times
+        hidden = self._prints.hidden(raw, covering.opacity)
+        return replace(
+            covering, opacity=hidden.less(covering.opacity), faces=(*covering.faces, *hidden.boxes)
+        )
 
     def _in_time(self, raw: RawFrame) -> None:
         late = self._clock() - raw.arrived

@@ -10,8 +10,12 @@ from guardian.core.frames import U8
 
 F32 = npt.NDArray[np.float32]
 
-LARGEST, SMALLEST = 0.6, 0.002
+LARGEST, SMALLEST = 0.4, 0.002
 """Shares of the picture between which an outline lies: larger is a wall or the room."""
+EDGE = 2
+"""Pixels from the border of the picture within which a corner is none of a thing: a wall goes on there."""
+SQUARE = 0.6
+"""Cosine of the sharpest corner a sheet seen aslant may have."""
 STRAIGHT = 0.03
 """How far an outline may leave its four sides, of its length."""
 HELD = 0.85
@@ -34,7 +38,14 @@ def outlines(grey: U8) -> tuple[F32, ...]:
         contours, _ = cv2.findContours(picture, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
         found += [quad for quad in map(_quad, contours) if quad is not None]
     shares = [(float(cv2.contourArea(quad)) / (w * h), i) for i, quad in enumerate(found)]
-    return tuple(found[i] for share, i in sorted(shares) if SMALLEST <= share <= LARGEST)
+    return tuple(
+        found[i] for share, i in sorted(shares) if SMALLEST <= share <= LARGEST and _inside(found[i], w, h)
+    )
+
+
+def _inside(quad: F32, w: int, h: int) -> bool:
+    x, y = quad[:, 0], quad[:, 1]
+    return bool(x.min() >= EDGE and y.min() >= EDGE and x.max() < w - EDGE and y.max() < h - EDGE)
 
 
 def _quad(contour: npt.NDArray[np.int32]) -> F32 | None:
@@ -45,7 +56,15 @@ def _quad(contour: npt.NDArray[np.int32]) -> F32 | None:
     corners = cv2.approxPolyDP(hull, STRAIGHT * cv2.arcLength(hull, True), True)
     if len(corners) != 4 or cv2.contourArea(corners) > cv2.contourArea(contour) / 0.8:
         return None
-    return np.asarray(corners.reshape(4, 2), np.float32)
+    quad = np.asarray(corners.reshape(4, 2), np.float32)
+    return quad if _sharpest(quad) <= SQUARE else None
+
+
+def _sharpest(quad: F32) -> float:
+    """Cosine of the corner that is furthest from a right angle, 0..1."""
+    on, back = np.roll(quad, -1, axis=0) - quad, np.roll(quad, 1, axis=0) - quad
+    lengths = np.linalg.norm(on, axis=1) * np.linalg.norm(back, axis=1)
+    return float(np.abs((on * back).sum(axis=1) / np.maximum(lengths, 1e-6)).max())
 
 
 def around(block: F32, quads: tuple[F32, ...]) -> F32 | None:

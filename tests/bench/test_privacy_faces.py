@@ -17,7 +17,7 @@ from guardian.bench.drawing import Bars, Strip, bars, strips
 from guardian.bench.privacy import exposure, recall
 from guardian.bench.privacy.clips import Cutout, begun, composed, cutouts, remembered
 from guardian.bench.privacy.exposure import body_and_room, shown
-from guardian.bench.privacy.finders import Dropping, RepeatingFaces, RepeatingPeople
+from guardian.bench.privacy.finders import UNPRINTED, Dropping, RepeatingFaces, RepeatingPeople
 from guardian.bench.privacy.judge import Judge
 from guardian.bench.privacy.squares import hidden, squares
 from guardian.bench.privacy.stills import Showing, Still, covered, found, unlabelled
@@ -49,7 +49,7 @@ SIZE = (320, 240)
 FACE = Face(Box(140, 60, 40, 48), 0.9)
 
 
-@pytest.mark.parametrize("name", ["exposure", "recall", "all"])
+@pytest.mark.parametrize("name", ["exposure", "recall", "prints", "all"])
 def test_every_table_says_what_it_is_for(name):
     done = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / "privacy.py", name, "--help"],
@@ -252,7 +252,8 @@ def test_squares_tell_what_a_chain_hides(mode):
     faces = RepeatingFaces(Finding([FACE]))
     people = RepeatingPeople(Finding(person=person).people())
     clock = iter(np.arange(10_000) / 1e6)
-    chain = VideoChain(faces, people, VisionConfig(), mode, lambda: float(next(clock)))
+    eager = VisionConfig(codes_every_s=0.0, text_every_s=0.0)
+    chain = VideoChain(faces, people, eager, mode, lambda: float(next(clock)), prints=UNPRINTED)
     for i in range(12):
         chain.protect(RawFrame(grey(), i / 30, 0.0))
     faces.repeat = people.repeat = True

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from guardian.bench.privacy.finders import UNPRINTED
 from guardian.call.picture import Eyes, PictureWay
 from guardian.core.config import VisionConfig, WorkConfig
 from guardian.core.errors import ModelMissing
@@ -33,7 +34,12 @@ async def way_of(mode, people=everywhere_person, gate=None, **config):
 
     def opened(at):
         return VideoChain(
-            Finder([faces()]), Scripted([people]), VisionConfig(**config), at, clock=time.monotonic
+            Finder([faces()]),
+            Scripted([people]),
+            VisionConfig(codes_every_s=0.0, text_every_s=0.0, **config),
+            at,
+            clock=time.monotonic,
+            prints=UNPRINTED,
         )
 
     way = PictureWay(Eyes(opened, curtain), replace(WorkConfig(), vision=VisionConfig(**config)), mode)

@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guardian.bench.privacy.finders import UNPRINTED
 from guardian.core.config import VisionConfig
 from guardian.core.frames import Mode, Planes, RawFrame, SafeFrame, Showing
 from guardian.core.geometry import Box
@@ -81,10 +82,11 @@ class Play:
         self.chain = VideoChain(
             Scripted([self._faces]),
             Scripted([self._people]),
-            VisionConfig(),
+            VisionConfig(codes_every_s=0.0, text_every_s=0.0),
             Mode.SELFIE,
             self.clock,
             hands=Scripted([self._hands]),
+            prints=UNPRINTED,
         )
         self._t = 0.0
 

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from guardian.core.frames import Planes
-from guardian.core.notes import Face, Seen, Unknown
+from guardian.core.notes import Face, Print, PrintKind, Seen, Unknown
 from guardian.core.ports import FaceFinder, PersonFinder
+from guardian.vision.print_watch import Reading, at_once
 
 
 class _Through:
@@ -83,3 +84,17 @@ class RepeatingPeople:
         if not self.repeat:
             self._last = self._finder.find(planes)
         return self._last
+
+
+class NothingPrinted:
+    """A print finder that finds nothing, where something else is measured."""
+
+    name = "nothing printed"
+
+    def find(self, planes: Planes, kind: PrintKind) -> Seen[tuple[Print, ...]]:
+        """See `PrintFinder`."""
+        return Seen(())
+
+
+UNPRINTED = Reading(NothingPrinted(), at_once)
+"""Lets *install* show what it shows for other reasons."""

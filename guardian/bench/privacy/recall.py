@@ -20,7 +20,7 @@ import numpy as np
 
 from guardian.bench.drawing import Bars, bars
 from guardian.bench.privacy.clips import film, picture_at
-from guardian.bench.privacy.finders import RepeatingFaces, RepeatingPeople
+from guardian.bench.privacy.finders import UNPRINTED, RepeatingFaces, RepeatingPeople
 from guardian.bench.privacy.squares import hidden
 from guardian.bench.privacy.squares import squares as squared
 from guardian.bench.privacy.stills import (
@@ -149,10 +149,13 @@ class _Covering:
     """The live chain in mode install, which shows what it does not have to hide."""
 
     def __init__(self, store: ModelStore) -> None:
-        config = replace(VisionConfig(), late_s=UNHURRIED_S)
+        # The picture of squares is another scene, and is to be looked at at once.
+        config = replace(VisionConfig(), late_s=UNHURRIED_S, codes_every_s=0.0, text_every_s=0.0)
         own = open_finders(store, config)
         self._faces, self._people = RepeatingFaces(own.faces), RepeatingPeople(own.people)
-        self._chain = open_eyes(store, config, Mode.INSTALL, Finders(self._faces, self._people))
+        self._chain = open_eyes(
+            store, config, Mode.INSTALL, Finders(self._faces, self._people, prints=UNPRINTED)
+        )
         self._count = 0
 
     def hidden(self, planes: Planes) -> Bits:

@@ -1,0 +1,85 @@
+"""Finding what is printed or shown on things: text, codes, and what they stand on."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from guardian.core.frames import Planes
+from guardian.core.notes import Print, PrintKind, Seen
+from guardian.vision.codes import find_codes
+from guardian.vision.looks import fit
+from guardian.vision.outlines import around, outlines
+from guardian.vision.pictures import luma, small_bgr
+from guardian.vision.text_lines import TextLines
+
+F32 = npt.NDArray[np.float32]
+
+TEXT_SCALE = 0.75
+"""Text is looked for on a copy of this scale."""
+LEAST_AREA, MOST_AREA = 480 * 352, 960 * 544
+"""Area of that copy: a small picture is not made smaller, a large one costs no more."""
+LARGE_AREA = 160 * 128
+"""Area of a second copy, for letters that are too large on the first."""
+OUTLINE_AREA = 320 * 240
+REACH = 0.45
+"""How far a line is grown on every side, of its height: lines as near as twice that are hidden in one block."""
+
+
+class PrintFinder:
+    """Finds text and codes. One thread at a time."""
+
+    def __init__(self, text: TextLines) -> None:
+        self._text = text
+        self.name = text.name
+
+    def find(self, planes: Planes, kind: PrintKind) -> Seen[tuple[Print, ...]]:
+        """See `guardian.core.ports.PrintFinder`."""
+        found = find_codes(planes.y) if kind is PrintKind.CODE else self._text_blocks(planes)
+        return Seen(_on_their_ground(found, planes) if found else ())
+
+    def _text_blocks(self, planes: Planes) -> tuple[Print, ...]:
+        w, h = planes.size
+        area = round(min(max(w * h * TEXT_SCALE**2, LEAST_AREA), MOST_AREA))
+        lines = np.concatenate([self._lines(planes, one) for one in (area, LARGE_AREA)])
+        return tuple(_print(PrintKind.TEXT, _reaching(line)) for line in lines)
+
+    def _lines(self, planes: Planes, area: int) -> F32:
+        """Lines of text in pixels of the picture, found on a copy of about `area` pixels and on that turned.
+
+        The network misses half of the small lines that run up or down.
+        """
+        size = fit(*planes.size, area, self._text.multiple)
+        bgr = small_bgr(planes, size)
+        across = self._text.detect(bgr)
+        upward = self._text.detect(np.asarray(cv2.rotate(bgr, cv2.ROTATE_90_CLOCKWISE), np.uint8))
+        back = np.stack([upward[..., 1], size[1] - 1 - upward[..., 0]], axis=-1)
+        scale = np.array(planes.size, np.float32) / np.array(size, np.float32)
+        return np.asarray(np.concatenate([across, back]) * scale, np.float32)
+
+
+def _reaching(line: F32) -> F32:
+    """A line's box, (4, 2), grown on every side."""
+    middle, (w, h), degrees = cv2.minAreaRect(line)
+    by = 2 * REACH * min(w, h)
+    return np.asarray(cv2.boxPoints((middle, (w + by, h + by), degrees)), np.float32)
+
+
+def _on_their_ground(found: tuple[Print, ...], planes: Planes) -> tuple[Print, ...]:
+    """Each with the corners of the sheet, screen, label or frame it stands on, where one is seen."""
+    w, h = planes.size
+    size = fit(w, h, OUTLINE_AREA, 2)
+    scale = np.array((w / size[0], h / size[1]), np.float32)
+    seen = outlines(luma(planes, size))
+    whole = []
+    for one in found:
+        quad = around(np.array(one.corners, np.float32) / scale, seen)
+        whole.append(one)
+        if quad is not None:
+            whole.append(_print(one.kind, quad * scale, one.text))
+    return tuple(whole)
+
+
+def _print(kind: PrintKind, corners: F32, text: str = "") -> Print:
+    return Print(kind, tuple((float(x), float(y)) for x, y in corners), text)
