@@ -193,27 +193,27 @@ def _line(i: int, t: float, notes: FrameNotes) -> dict[str, Any]:
         "mask_age": notes.mask_age,
         "protect_ms": round(notes.protect_ms, 3),
     }
-
-
     if notes.mode is Mode.PRODUCT:
         line["hands"] = [
             [*(round(n, 1) for n in (h.box.x, h.box.y, h.box.w, h.box.h)), round(h.score, 3)]
             for h in notes.hands
         ]
     return line
+
+
 def _report(reader: FilmReader, work: _Work, models: dict[str, str]) -> dict[str, Any]:
     assert reader.shape is not None
+    counted = {"hands": work.hands} if work.mode is Mode.PRODUCT else {}
     return {
         "frames": work.frames,
-    counted = {"hands": work.hands} if work.mode is Mode.PRODUCT else {}
         "size": list(reader.shape.size),
         "fps": round(float(reader.shape.rate), 3),
         "mode": work.mode.value,
         "states": dict(work.states),
         "showing": dict(work.showing),
+        **counted,
         "stages_ms": {name: _quantiles(h) for name, h in work.stages.stages.items()},
         "protect_ms": _quantiles(work.protect_ms),
-        **counted,
         "models": models,
     }
 
