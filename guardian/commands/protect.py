@@ -113,6 +113,8 @@ def _run(reader: FilmReader, work: _Work) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     store = ModelStore.default()
     models = eye_models(store)
+    if work.mode is Mode.INSTALL:
+        store.find("text")
     for note in models.notes:
         console.print(note, markup=False)
     chain = open_eyes(store, replace(VisionConfig(), late_s=FILE_LATE_S), work.mode)
