@@ -24,7 +24,7 @@ LARGE_AREA = 160 * 128
 """Area of a second copy, for letters that are too large on the first."""
 OUTLINE_AREA = 320 * 240
 REACH = 0.45
-"""How far a line is grown on every side, of its height: lines as near as twice that are hidden in one block."""
+"""How far a line is grown on every side, of its height: lines nearer than twice that are hidden in one."""
 
 
 class PrintFinder:
