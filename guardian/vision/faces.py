@@ -16,6 +16,7 @@ import numpy.typing as npt
 from guardian.core.frames import U8, Planes
 from guardian.core.geometry import Box
 from guardian.core.notes import Face, Seen, Unknown
+from guardian.vision.heaps import alone
 from guardian.vision.looks import SMALL, TURNED_SCORE, WHOLE, Gaze, GazeOf, Look, Turn, far_sighted, fit
 from guardian.vision.pictures import luma, part, small_bgr
 from guardian.vision.turning import turn
@@ -112,7 +113,7 @@ class TurningFaceFinder:
     def _look(self, planes: Planes, look: Look) -> F32:
         box = look.box(*planes.size)
         size = fit(box[2] - box[0], box[3] - box[1], look.area, self._net.multiple)
-        found: F32 = _alone(self._see(planes, box, size, look.degrees))
+        found: F32 = alone(self._see(planes, box, size, look.degrees), SAME_FACE_IOU)
         side = found[:, 2:4].max(axis=1, initial=0)
         fit_for = (found[:, 4] >= look.score) & (side >= look.smallest * min(planes.size))
         found, side = np.asarray(found[fit_for], np.float32), side[fit_for]
@@ -163,17 +164,9 @@ def _thumbnail(planes: Planes) -> U8:
 
 def _merged(found: F32) -> tuple[Face, ...]:
     """One face for each heap of boxes that overlap, without boxes around better ones."""
-    found = _alone(found)
+    found = alone(found, SAME_FACE_IOU)
     found = found[~_around_better(found)]
     return tuple(Face(Box(*box), score) for *box, score in found.astype(float).tolist())
-
-
-def _alone(found: F32) -> F32:
-    """The best of each heap of boxes that overlap."""
-    if len(found) < 2:
-        return found
-    kept = cv2.dnn.NMSBoxes(found[:, :4].tolist(), found[:, 4].tolist(), 0.0, SAME_FACE_IOU)
-    return found[np.asarray(kept, np.intp).ravel()]
 
 
 def _around_better(found: F32) -> npt.NDArray[np.bool_]:

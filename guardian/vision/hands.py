@@ -11,15 +11,12 @@ from __future__ import annotations
 from math import hypot
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from guardian.core.frames import Planes
 from guardian.core.geometry import Box
 from guardian.core.notes import Hand, Seen, Unknown
 from guardian.vision.anchors import AnchorNet
+from guardian.vision.heaps import alone
 from guardian.vision.pictures import small_bgr
-from guardian.vision.tflite import F32
 
 LAYERS = ((24, 2), (12, 6))
 """2016 anchors, after MediaPipe's palm_detection_cpu.pbtxt."""
@@ -49,7 +46,7 @@ class PalmFinder:
         w, h = planes.size
         scale = self._net.side / max(w, h)
         size = (_even(w * scale), _even(h * scale))
-        rows = _alone(self._net.detect(small_bgr(planes, size)))
+        rows = alone(self._net.detect(small_bgr(planes, size)), SAME_PALM_IOU)
         stretch = (w / size[0], h / size[1])
         hands = (hand_of(row, stretch) for row in rows.astype(float).tolist())
         return Seen(tuple(hand for hand in hands if hand.box.w <= max(w, h))[:MOST])
@@ -66,14 +63,6 @@ def hand_of(row: list[float], stretch: tuple[float, float]) -> Hand:
     side = AROUND * max(palm.w, palm.h)
     mid_x, mid_y = palm.x + palm.w / 2 + dx * shift, palm.y + palm.h / 2 + dy * shift
     return Hand(Box(mid_x - side / 2, mid_y - side / 2, side, side), palm, min(score, 1.0))
-
-
-def _alone(found: F32) -> F32:
-    """The best of each heap of boxes that overlap, the surest first."""
-    if not len(found):
-        return found
-    kept = cv2.dnn.NMSBoxes(found[:, :4].tolist(), found[:, 4].tolist(), 0.0, SAME_PALM_IOU)
-    return found[np.asarray(kept, np.intp).ravel()]
 
 
 def _even(side: float) -> int:
