@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import zxingcpp
@@ -23,11 +24,17 @@ _SYMBOLOGIES = frozenset(format.symbology for format in _MATRIX)
 def find_codes(luma: U8) -> tuple[Print, ...]:
     """The codes of a picture, uint8 (h, w) of any strides, in pixels of it, with what they say.
 
-    A code of squares that is found and cannot be read is one too, without a text.
+    A code of squares that is found and cannot be read is one too, without a text. The picture is looked at in
+    half its size too, for large blurred codes; so a code can come twice.
     """
-    plane = np.ascontiguousarray(luma)
+    whole = np.ascontiguousarray(luma)
+    half = np.asarray(cv2.resize(whole, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
+    return _codes(whole, 1.0) + _codes(half, 2.0)
+
+
+def _codes(plane: U8, scale: float) -> tuple[Print, ...]:
     found = zxingcpp.read_barcodes(plane, return_errors=True)
-    return tuple(_print(code) for code in found if code.valid or _is_matrix(code))
+    return tuple(_print(code, scale) for code in found if code.valid or _is_matrix(code))
 
 
 def _is_matrix(code: zxingcpp.Barcode) -> bool:
@@ -35,14 +42,14 @@ def _is_matrix(code: zxingcpp.Barcode) -> bool:
     return code.symbology in _SYMBOLOGIES
 
 
-def _print(code: zxingcpp.Barcode) -> Print:
+def _print(code: zxingcpp.Barcode, scale: float) -> Print:
     at = code.position
     points = (at.top_left, at.top_right, at.bottom_right, at.bottom_left)
     corners = np.array([(point.x, point.y) for point in points], np.float32)
     if not _is_matrix(code):
         corners = _thickened(corners)
     middle = corners.mean(axis=0)
-    grown = middle + (corners - middle) * (1 + 2 * MARGIN)
+    grown = (middle + (corners - middle) * (1 + 2 * MARGIN)) * scale
     return Print(
         PrintKind.CODE, tuple((float(x), float(y)) for x, y in grown), code.text if code.valid else ""
     )
