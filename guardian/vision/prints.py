@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from guardian.core.frames import Planes
+from guardian.core.frames import U8, Planes
 from guardian.core.notes import Print, PrintKind, Seen
 from guardian.vision.codes import find_codes
 from guardian.vision.looks import fit
@@ -26,6 +26,9 @@ OUTLINE_AREA = 320 * 240
 REACH = 0.45
 """How far a line is grown on every side, of its height: lines nearer than twice that are hidden in one."""
 
+MOST_REACH = 0.03
+"""And at most, of the picture's shorter side."""
+
 
 class PrintFinder:
     """Finds text and codes. One thread at a time."""
@@ -42,27 +45,34 @@ class PrintFinder:
     def _text_blocks(self, planes: Planes) -> tuple[Print, ...]:
         w, h = planes.size
         area = round(min(max(w * h * TEXT_SCALE**2, LEAST_AREA), MOST_AREA))
-        lines = np.concatenate([self._lines(planes, one) for one in (area, LARGE_AREA)])
-        return tuple(_print(PrintKind.TEXT, _reaching(line)) for line in lines)
+        near, far = self._copy(planes, LARGE_AREA), self._copy(planes, area)
+        lines = [
+            *_scaled(self._text.detect(near), near, planes),
+            *_scaled(self._text.detect(far), far, planes),
+            *_scaled(self._upward(far), far, planes),
+        ]
+        return tuple(_print(PrintKind.TEXT, _reaching(line, MOST_REACH * min(w, h))) for line in lines)
 
-    def _lines(self, planes: Planes, area: int) -> F32:
-        """Lines of text in pixels of the picture, found on a copy of about `area` pixels and on that turned.
+    def _copy(self, planes: Planes, area: int) -> U8:
+        return small_bgr(planes, fit(*planes.size, area, self._text.multiple))
 
-        The network misses half of the small lines that run up or down.
-        """
-        size = fit(*planes.size, area, self._text.multiple)
-        bgr = small_bgr(planes, size)
-        across = self._text.detect(bgr)
-        upward = self._text.detect(np.asarray(cv2.rotate(bgr, cv2.ROTATE_90_CLOCKWISE), np.uint8))
-        back = np.stack([upward[..., 1], size[1] - 1 - upward[..., 0]], axis=-1)
-        scale = np.array(planes.size, np.float32) / np.array(size, np.float32)
-        return np.asarray(np.concatenate([across, back]) * scale, np.float32)
+    def _upward(self, bgr: U8) -> F32:
+        """Lines that run up or down, of which the network misses half of the small ones as they are."""
+        turned = np.asarray(cv2.rotate(bgr, cv2.ROTATE_90_CLOCKWISE), np.uint8)
+        found = self._text.detect(turned)
+        return np.stack([found[..., 1], bgr.shape[0] - 1 - found[..., 0]], axis=-1)
 
 
-def _reaching(line: F32) -> F32:
-    """A line's box, (4, 2), grown on every side."""
+def _scaled(lines: F32, bgr: U8, planes: Planes) -> F32:
+    """Lines found on a copy, in pixels of the picture."""
+    scale = np.array(planes.size, np.float32) / np.array(bgr.shape[1::-1], np.float32)
+    return np.asarray(lines * scale, np.float32)
+
+
+def _reaching(line: F32, most: float) -> F32:
+    """A line's box, (4, 2), grown on every side, by so many pixels at most."""
     middle, (w, h), degrees = cv2.minAreaRect(line)
-    by = 2 * REACH * min(w, h)
+    by = 2 * min(REACH * min(w, h), most)
     return np.asarray(cv2.boxPoints((middle, (w + by, h + by), degrees)), np.float32)
 
 
