@@ -116,7 +116,8 @@ class VideoChain:
         blank = curtain((640, 352), 0.0, 0.0, CurtainReason.STARTING).planes
         self._face_finder.find(blank)
         self._person_finder.find(blank)
-        self._hands.warm_up(blank)
+        if self._mode is Mode.PRODUCT:
+            self._hands.warm_up(blank)
 
     def distrust(self, reason: str) -> None:
         """The coming picture is not to be trusted (packets lost, say): prove everything anew."""

@@ -8,6 +8,8 @@ stands upright and only the ellipse in it is shown.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache, partial
 from math import hypot
 from pathlib import Path
 
@@ -30,23 +32,27 @@ TOWARDS_FINGERS, AROUND = 0.5, 2.6
 
 
 class PalmFinder:
-    """See `guardian.core.ports.HandFinder`. One thread only."""
+    """See `guardian.core.ports.HandFinder`. One thread only.
 
-    def __init__(self, net: AnchorNet, name: str) -> None:
-        self._net = net
+    Its network is opened with the first look: calls that never are in *product* save the memory.
+    """
+
+    def __init__(self, net: Callable[[], AnchorNet], name: str) -> None:
+        self._net = cache(net)
         self.name = name
 
     @classmethod
     def open(cls, model: Path, threshold: float) -> PalmFinder:
         """With palm_detection_full.tflite. threshold: score, 0..1, from which on something is a palm."""
-        return cls(AnchorNet.open(model, LAYERS, 0, threshold), model.stem)
+        return cls(partial(AnchorNet.open, model, LAYERS, 0, threshold), model.stem)
 
     def find(self, planes: Planes) -> Seen[tuple[Hand, ...]] | Unknown:
         """Hands in pixels of `planes`, but for those that are larger than the picture."""
         w, h = planes.size
-        scale = self._net.side / max(w, h)
+        net = self._net()
+        scale = net.side / max(w, h)
         size = (_even(w * scale), _even(h * scale))
-        rows = alone(self._net.detect(small_bgr(planes, size)), SAME_PALM_IOU)
+        rows = alone(net.detect(small_bgr(planes, size)), SAME_PALM_IOU)
         stretch = (w / size[0], h / size[1])
         hands = (hand_of(row, stretch) for row in rows.astype(float).tolist())
         return Seen(tuple(hand for hand in hands if hand.box.w <= max(w, h))[:MOST])

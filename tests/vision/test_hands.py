@@ -335,7 +335,7 @@ class Tensors:
 
 
 def finder(*palms):
-    return PalmFinder(AnchorNet(Tensors(*palms), LAYERS, 0, 0.35), "made")
+    return PalmFinder(lambda: AnchorNet(Tensors(*palms), LAYERS, 0, 0.35), "made")
 
 
 def test_what_the_network_says_comes_back_in_pixels_of_the_picture():
