@@ -114,9 +114,15 @@ def open_eyes(
 def eye_models(store: ModelStore) -> EyeModels:
     """The weights `open_eyes` uses. ModelMissing when faces or people have none."""
     found = [store.find("face"), store.find("person")]
-    besides = [_besides(store, role) for role in ("hands", "text")]
-    notes = [one.note for one in [*found, *besides] if one is not None and one.note]
-    return EyeModels(*(one.model_id if one else "" for one in [*found, *besides]), tuple(notes))
+    hands, text = (_besides(store, role) for role in ("hands", "text"))
+    notes = [one.note for one in [*found, hands, text] if one is not None and one.note]
+    return EyeModels(
+        found[0].model_id,
+        found[1].model_id,
+        hands.model_id if hands else "",
+        text.model_id if text else "",
+        tuple(notes),
+    )
 
 
 def _besides(store: ModelStore, role: str) -> Found | None:

@@ -17,7 +17,7 @@ MARGIN = 0.12
 BARS_HEIGHT = 0.7
 """Height a code of bars is given at least, of its length: it is found by some of its rows, and all of them
 say the same."""
-_MATRIX = zxingcpp.barcode_formats_list(zxingcpp.BarcodeFormat.AllMatrix)
+_MATRIX = zxingcpp.barcode_formats_list(zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.AllMatrix))
 _SYMBOLOGIES = frozenset(format.symbology for format in _MATRIX)
 
 

@@ -36,7 +36,8 @@ def outlines(grey: U8) -> tuple[F32, ...]:
     found = []
     for picture in (*edges, bright, light, cv2.bitwise_not(bright)):
         contours, _ = cv2.findContours(picture, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
-        found += [quad for quad in map(_quad, contours) if quad is not None]
+        quads = (_quad(np.asarray(contour, np.int32)) for contour in contours)
+        found += [quad for quad in quads if quad is not None]
     shares = [(float(cv2.contourArea(quad)) / (w * h), i) for i, quad in enumerate(found)]
     return tuple(
         found[i] for share, i in sorted(shares) if SMALLEST <= share <= LARGEST and _inside(found[i], w, h)

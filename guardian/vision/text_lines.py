@@ -54,7 +54,8 @@ class TextLines:
 def lines_of(heat: F32) -> F32:
     """float32 (n, 4, 2): corners of the lines of a map of probabilities, float32 (h, w)."""
     cores, _ = cv2.findContours((heat > INK).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    lines = [_line(core) for core in cores if _believed(heat, core)]
+    shapes = [np.asarray(core, np.int32) for core in cores]
+    lines = [_line(core) for core in shapes if _believed(heat, core)]
     return np.array(lines, np.float32).reshape(-1, 4, 2)
 
 

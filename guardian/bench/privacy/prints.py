@@ -158,7 +158,8 @@ async def _text(timed: _Timed, pictures: Sequence[U8], height: int) -> Row:
 
 def written(rgb: U8, height: int, chance: np.random.Generator) -> tuple[U8, list[tuple[slice, slice]]]:
     """The picture with up to `LINES` lines of capitals of this height, and where they are."""
-    out, boxes = rgb.copy(), []
+    out = rgb.copy()
+    boxes: list[tuple[slice, slice]] = []
     rows, columns = rgb.shape[:2]
     thick = max(height // 9, 1)
     for i in range(LINES):
