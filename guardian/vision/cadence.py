@@ -13,8 +13,8 @@ MOVING = 2.0
 """Mean luma difference of thumbnails, since the last mask, above which a picture moves."""
 JUMPED = 9.0
 """The same, above which the mask is of no use any more."""
-RESTED = 2
-"""Pictures longer that the next mask may take when the last two agreed."""
+RESTED, CALM = 2, 3.0
+"""Pictures longer that the next mask may take when the last two agreed, and the difference up to which."""
 FIRST = 3
 """Masks made one after another at the start."""
 
@@ -33,7 +33,6 @@ class Cadence:
         """The next masks are due at once."""
         self.age = 0
         self._made = 0
-        self._looks = 0
         self._hurried = self._rested = False
         self._seen: U8 | None = None
         self._thumbnail: U8 | None = None
@@ -46,25 +45,17 @@ class Cadence:
         """The last two masks agree: the next may come a little later."""
         self._rested = True
 
-    def due(self, planes: Planes, looks: int) -> bool:
-        """Whether this picture needs a mask of its own.
-
-        looks: how often faces were looked for in it. A picture with more looks than the one before leaves its
-        mask to the next, once, so that what costs much takes turns and no picture waits for all of it.
-        """
+    def due(self, planes: Planes) -> bool:
+        """Whether this picture needs a mask of its own."""
         self._thumbnail = np.asarray(cv2.resize(planes.y, (64, 36), interpolation=cv2.INTER_LINEAR), np.uint8)
-        busier = looks > self._looks
-        self._looks = looks
         if self._seen is None or self._made < FIRST:
             return True
         moved = float(cv2.mean(cv2.absdiff(self._seen, self._thumbnail))[0])
         self.age += 1
         every = self._every * (max(self.times, 1) if moved > MOVING else max(self.times, STILL_TIMES))
-        if self._rested:
+        if self._rested and moved <= CALM:
             every = max(every, self._every + RESTED)
-        if self._hurried or moved > JUMPED or self.age > every:
-            return True
-        return self.age == every and not busier
+        return self._hurried or moved > JUMPED or self.age >= every
 
     def answered(self) -> None:
         """The mask of the picture of the last `due` has come."""

@@ -152,9 +152,12 @@ class VideoChain:
                 raw = replace(raw, planes=pictures.Layered.of(raw.planes))
                 size = self._settle(raw, mode)
                 self._face_finder.whole_share, self._cadence.times = ease.whole_share, ease.segment_times
+                masked = self._cadence.due(raw.planes)
+                self._face_finder.beside = masked
                 faces = self._find_faces(raw, size)
                 stages.done("faces")
-                self._find_people(raw)
+                if masked:
+                    self._find_people(raw)
                 stages.done("people")
                 if mode is Mode.PRODUCT:
                     hands = self._find_hands(raw, faces, ease)
@@ -218,13 +221,12 @@ class VideoChain:
         return self._tracks.update(believed_faces(answer, size), raw.t, self._face_finder.revisit)
 
     def _find_people(self, raw: RawFrame) -> None:
-        if self._cadence.due(raw.planes, self._face_finder.looks):
-            self._mask.update(believed_mask(self._person_finder.find(raw.planes)))
-            self._cadence.answered()
-            if self._mask.fast:
-                self._cadence.hurry()
-            elif self._mask.settled:
-                self._cadence.rest()
+        self._mask.update(believed_mask(self._person_finder.find(raw.planes)))
+        self._cadence.answered()
+        if self._mask.fast:
+            self._cadence.hurry()
+        elif self._mask.settled:
+            self._cadence.rest()
 
     def _find_hands(self, raw: RawFrame, faces: tuple[Face, ...], ease: Ease) -> tuple[Hand, ...]:
         if not ease.hands:

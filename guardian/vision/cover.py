@@ -146,16 +146,18 @@ def _push_pull(stack: F32) -> F32:
     """
     rows, columns = stack.shape[:2]
     weight = stack[:, :, 3:4]
+    known = weight > 1e-6
+    if known.all():
+        return np.asarray(stack[:, :, :3] / weight, np.float32)
     if rows == 1 and columns == 1:
         coarse = np.full((1, 1, 3), GREY, np.float32)
     else:
         half = (max((columns + 1) // 2, 1), max((rows + 1) // 2, 1))
         smaller = np.asarray(cv2.resize(stack, half, interpolation=cv2.INTER_AREA), np.float32)
-        smaller = smaller.reshape(half[1], half[0], 4)
-        filled = _push_pull(smaller)
+        filled = _push_pull(smaller.reshape(half[1], half[0], 4))
         coarse = np.asarray(cv2.resize(filled, (columns, rows), interpolation=cv2.INTER_LINEAR), np.float32)
         coarse = coarse.reshape(rows, columns, 3)
-    return np.asarray(np.where(weight > 1e-6, stack[:, :, :3] / np.maximum(weight, 1e-6), coarse), np.float32)
+    return np.asarray(np.where(known, stack[:, :, :3] / np.maximum(weight, 1e-6), coarse), np.float32)
 
 
 def _fill(cells: U8, hidden: U8, out: U8) -> None:

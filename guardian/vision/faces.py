@@ -17,7 +17,7 @@ from guardian.core.frames import U8, Planes
 from guardian.core.geometry import Box
 from guardian.core.notes import Face, Seen, Unknown
 from guardian.vision.heaps import alone
-from guardian.vision.looks import SMALL, TURNED_SCORE, WHOLE, Gaze, GazeOf, Look, Turn, far_sighted, fit
+from guardian.vision.looks import SMALL, TURNED_SCORE, WHOLE, Gaze, GazeOf, Look, Rota, Turn, far_sighted, fit
 from guardian.vision.pictures import luma, part, small_bgr
 from guardian.vision.turning import turn
 
@@ -27,6 +27,8 @@ SCENE_CUT = 20.0
 """Mean luma difference of thumbnails above which a picture counts as another scene."""
 CUT_TURNS = 5
 """Turns taken in each picture after a change of scene: few, for the picture before is held meanwhile."""
+BESIDE_SHARE = 0.6
+"""Area of the whole picture's copy where much is done besides, as a share of the usual one."""
 SAME_FACE_IOU = 0.45
 GLANCES = 1
 """Second glances in one look; what else is unsure is believed from `TURNED_SCORE` on."""
@@ -57,12 +59,13 @@ class TurningFaceFinder:
         self._gaze: Gaze = ()
         self._size = (0, 0)
         self._thumbnail: U8 | None = None
-        self._count = 0
+        self._rotas: tuple[Rota, ...] = ()
         self._unseen: list[Turn] = []
         self._at_once = CUT_TURNS
         self._found: list[F32] = []
         self.looks = 0
         self.whole_share = 1.0
+        self.beside = False
         self.name = net.name
 
     @property
@@ -72,7 +75,8 @@ class TurningFaceFinder:
 
     def find(self, planes: Planes) -> Seen[tuple[Face, ...]] | Unknown:
         """Faces in pixels of `planes`; Unknown for a new scene that has not been seen everywhere."""
-        looks = [replace(WHOLE, area=round(WHOLE.area * self.whole_share))]
+        looks: list[Look] = []
+        share = self.whole_share
         if planes.size != self._size:
             self._begin(planes)
             looks += [look for one in self._gaze for turn in one.turns for look in turn]
@@ -86,10 +90,11 @@ class TurningFaceFinder:
             for turn in self._unseen[: self._at_once]:
                 looks += turn
             del self._unseen[: self._at_once]
-        elif len(looks) == 1:
-            for one in self._gaze:
-                looks += one.due(self._count)
-            self._count += 1
+        elif not looks:
+            for rota in self._rotas:
+                looks += rota.due(self.beside)
+            share *= BESIDE_SHARE if looks or self.beside else 1.0
+        looks.append(replace(WHOLE, area=round(WHOLE.area * share)))
         self.looks = len(looks)
         self._found += [self._look(planes, look) for look in looks]
         if self._unseen:
@@ -104,7 +109,7 @@ class TurningFaceFinder:
         self._thumbnail = _thumbnail(planes)
         self._unseen.clear()
         self._found.clear()
-        self._count = 0
+        self._rotas = tuple(Rota(one) for one in self._gaze)
 
     def _is_cut(self, planes: Planes) -> bool:
         before, self._thumbnail = self._thumbnail, _thumbnail(planes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import ceil
 
 WHOLE_AREA = 256 * 192
 WIDE_AREA = 416 * 288
@@ -33,7 +34,7 @@ TILE_SCALE = 0.8
 OVERLAP = 1.1
 """How much larger than its part of the picture a tile is."""
 EVERY = 4
-"""One picture in so many has a turn."""
+"""One picture in so many has a turn, or sooner one in which much is done besides."""
 
 
 _ALWAYS = 1.0
@@ -71,7 +72,7 @@ Turn = tuple[Look, ...]
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Turns taken one after the other, one in each `every`th picture."""
+    """Turns taken one after the other, one in each `every`th picture and some sooner."""
 
     turns: tuple[Turn, ...]
     every: int
@@ -81,11 +82,22 @@ class Round:
         """Pictures until all turns have been taken."""
         return len(self.turns) * self.every
 
-    def due(self, count: int) -> Turn:
-        """The looks of the picture with number `count`."""
-        if count % self.every != self.every - 1:
+
+class Rota:
+    """Whose turn it is in one round."""
+
+    def __init__(self, one: Round) -> None:
+        self._round = one
+        self._taken = self._since = 0
+
+    def due(self, beside: bool) -> Turn:
+        """The looks of the next picture. beside: see `guardian.core.ports.FaceFinder`."""
+        self._since += 1
+        if self._since < (ceil(self._round.every / 2) if beside else self._round.every):
             return ()
-        return self.turns[count // self.every % len(self.turns)]
+        self._since = 0
+        self._taken += 1
+        return self._round.turns[(self._taken - 1) % len(self._round.turns)]
 
 
 Gaze = tuple[Round, ...]

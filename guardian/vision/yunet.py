@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
@@ -34,7 +33,7 @@ class YuNet:
 
     def detect(self, bgr: U8) -> F32:
         """See `FaceNet`."""
-        blob = cv2.dnn.blobFromImage(bgr)
+        blob = np.ascontiguousarray(bgr.transpose(2, 0, 1), dtype=np.float32)[np.newaxis]
         out = self._session.run(self._wanted, {"input": blob})
         scores = np.sqrt(np.concatenate([c * o for c, o in zip(out[:3], out[3:6], strict=True)], axis=1))
         scores = scores[0, :, 0]

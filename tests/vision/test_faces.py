@@ -1,5 +1,7 @@
 """Real networks on real pictures: a face is found, people are found, and none of it leaves."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from guardian.core.notes import Seen, Unknown
 from guardian.core.tracks import REVISIT_FRAMES
 from guardian.vision.chain import VideoChain
 from guardian.vision.faces import TurningFaceFinder
-from guardian.vision.looks import far_sighted, fit, short_sighted
+from guardian.vision.looks import WHOLE, Rota, Round, far_sighted, fit, short_sighted
 from guardian.vision.people import SelfieSegmenter
 from guardian.vision.yunet import YuNet
 
@@ -80,7 +82,8 @@ def test_every_part_of_the_picture_is_looked_at_while_a_face_is_held(gaze, size)
     seen = np.zeros(size[::-1], np.bool_)
     for one in gaze(*size):
         assert one.pictures <= REVISIT_FRAMES
-        taken = [look for count in range(one.pictures) for look in one.due(count)]
+        rota = Rota(one)
+        taken = [look for _ in range(one.pictures) for look in rota.due(beside=False)]
         assert set(taken) == {look for turn in one.turns for look in turn}
         for look in taken:
             x0, y0, x1, y1 = look.box(*size)
@@ -88,6 +91,16 @@ def test_every_part_of_the_picture_is_looked_at_while_a_face_is_held(gaze, size)
             assert 0 <= y0 < y1 <= size[1]
             seen[y0:y1, x0:x1] = True
     assert seen.all()
+
+
+def test_turns_are_taken_beside_other_work_and_alone_when_there_is_none():
+    turns = tuple((replace(WHOLE, degrees=90 * i),) for i in range(3))
+    rota = Rota(Round(turns, every=4))
+    alone = [rota.due(beside=False) for _ in range(8)]
+    assert alone == [(), (), (), turns[0], (), (), (), turns[1]]
+    beside = [rota.due(beside=i % 3 == 2) for i in range(9)]
+    assert beside == [(), (), turns[2], (), (), turns[0], (), (), turns[1]]
+    assert [bool(rota.due(beside=True)) for _ in range(6)] == [False, True] * 3
 
 
 @pytest.mark.parametrize("size", [(640, 480), (1280, 720), (480, 640)])

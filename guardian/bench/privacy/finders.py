@@ -37,6 +37,15 @@ class _Through:
     def whole_share(self, share: float) -> None:
         self._finder.whole_share = share
 
+    @property
+    def beside(self) -> bool:
+        """See `FaceFinder`."""
+        return self._finder.beside
+
+    @beside.setter
+    def beside(self, beside: bool) -> None:
+        self._finder.beside = beside
+
 
 class Dropping(_Through):
     """A face finder of which each face of each answer is lost with the same chance."""
