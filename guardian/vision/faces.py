@@ -170,7 +170,8 @@ def _thumbnail(planes: Planes) -> U8:
 def _merged(found: F32) -> tuple[Face, ...]:
     """One face for each heap of boxes that overlap, without boxes around better ones."""
     found = alone(found, SAME_FACE_IOU)
-    found = found[~_around_better(found)]
+    if len(found) > 1:
+        found = found[~_around_better(found)]
     return tuple(Face(Box(*box), score) for *box, score in found.astype(float).tolist())
 
 

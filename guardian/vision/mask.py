@@ -164,7 +164,7 @@ def visible(mask: ShownMask, mode: Mode, sights: Sights, age: int = 0) -> U8:
         shown = bodies.opacity.copy()
         _hide_faceless(shown, bodies, faces)
         if hidden is not None:
-            shown[hidden != 0] = 0
+            shown = np.asarray(cv2.min(shown, cv2.bitwise_not(hidden)), np.uint8)
             _hide_hair(shown, faces)
         shown = _shrunk(shown, _CROSS if mask.settled else _reach(mask, age))
     else:

@@ -35,17 +35,19 @@ class YuNet:
         """See `FaceNet`."""
         blob = np.ascontiguousarray(bgr.transpose(2, 0, 1), dtype=np.float32)[np.newaxis]
         out = self._session.run(self._wanted, {"input": blob})
-        scores = np.sqrt(np.concatenate([c * o for c, o in zip(out[:3], out[3:6], strict=True)], axis=1))
-        scores = scores[0, :, 0]
-        if not np.isfinite(scores.sum()):
+        squares = np.concatenate([c * o for c, o in zip(out[:3], out[3:6], strict=True)], axis=1)[0, :, 0]
+        if not np.isfinite(squares.sum()):
             raise ValueError("the face network answered with something that is no number")
-        hits = np.flatnonzero(scores > self._threshold)
+        hits = np.flatnonzero(squares > self._threshold**2)
+        if not hits.size:
+            return np.zeros((0, 5), np.float32)
+        scores = np.sqrt(np.minimum(squares[hits, np.newaxis], 1))
         cells = self._grid(bgr.shape[1], bgr.shape[0])[hits]
         raw = np.concatenate(out[6:9], axis=1)[0, hits]
         stride = cells[:, 2:3]
         size = np.exp(raw[:, 2:4]) * stride
         corner = (cells[:, :2] + raw[:, :2]) * stride - size / 2
-        return np.concatenate([corner, size, np.minimum(scores[hits, np.newaxis], 1)], axis=1)
+        return np.concatenate([corner, size, scores], axis=1)
 
     _wanted = tuple(f"{head}_{stride}" for head in ("cls", "obj", "bbox") for stride in (8, 16, 32))
 
