@@ -25,7 +25,7 @@ F32 = npt.NDArray[np.float32]
 
 SCENE_CUT = 20.0
 """Mean luma difference of thumbnails above which a picture counts as another scene."""
-CUT_TURNS = 5
+CUT_TURNS = 6
 """Turns taken in each picture after a change of scene: few, for the picture before is held meanwhile."""
 BESIDE_SHARE = 0.6
 """Area of the whole picture's copy where much is done besides, as a share of the usual one."""

@@ -13,7 +13,7 @@ from math import ceil
 
 WHOLE_AREA = 256 * 192
 WIDE_AREA = 416 * 288
-TILE_AREA, MOST_TILE_AREA = 400 * 240, 512 * 256
+TILE_AREA, MOST_TILE_AREA = 400 * 240, 512 * 240
 TINY_AREA = 128 * 96
 NEAR_AREA = 160 * 120
 TURNED_AREA = 256 * 192
@@ -33,7 +33,7 @@ TILE_SCALE = 0.8
 """A tile is shown to the network at this scale at least, so that faces of 12 pixels stay faces."""
 OVERLAP = 1.1
 """How much larger than its part of the picture a tile is."""
-EVERY = 4
+EVERY = 3
 """One picture in so many has a turn, or sooner one in which much is done besides."""
 
 
@@ -79,8 +79,8 @@ class Round:
 
     @property
     def pictures(self) -> int:
-        """Pictures until all turns have been taken."""
-        return len(self.turns) * self.every
+        """Pictures at most until all turns have been taken."""
+        return len(self.turns) * self.every + len(self.turns) // 2
 
 
 class Rota:
@@ -89,12 +89,16 @@ class Rota:
     def __init__(self, one: Round) -> None:
         self._round = one
         self._taken = self._since = 0
+        self._patience = 0
 
     def due(self, beside: bool) -> Turn:
         """The looks of the next picture. beside: see `guardian.core.ports.FaceFinder`."""
         self._since += 1
-        if self._since < (ceil(self._round.every / 2) if beside else self._round.every):
+        every = self._round.every
+        if self._since < (ceil(every / 2) if beside else every + self._patience):
             return ()
+        # After one beside other work the next waits a picture longer for such company before it goes alone.
+        self._patience = int(beside and every > 1)
         self._since = 0
         self._taken += 1
         return self._round.turns[(self._taken - 1) % len(self._round.turns)]
@@ -115,7 +119,7 @@ def far_sighted(w: int, h: int) -> Gaze:
     one, two, three = (replace(turned, degrees=degrees) for degrees in (90, 180, 270))
     oblique = [replace(turned, area=OBLIQUE_AREA, degrees=degrees) for degrees in (45, 315, 135, 225)]
     turns: list[Turn] = [(closer,) for closer in _tiles_of(w, h, tile)]
-    turns += [(wide,), (tiny, one), (two, three), tuple(oblique[:2]), tuple(oblique[2:])]
+    turns += [(wide,), (tiny, one), (two,), (three,), *((look,) for look in oblique)]
     return (Round(tuple(turns), every=EVERY),)
 
 

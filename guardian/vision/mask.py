@@ -22,7 +22,7 @@ F32 = npt.NDArray[np.float32]
 GRID = (256, 144)
 SURE = 0.65
 """Person probability above which a cell is foreground; shown after two such masks in a row."""
-UNSURE = 0.35
+UNSURE = 0.5
 """Probability below which a shown cell is hidden at once."""
 BYSTANDER = 0.3
 """Probability above which product and install hide a cell as a person."""

@@ -93,14 +93,22 @@ def test_every_part_of_the_picture_is_looked_at_while_a_face_is_held(gaze, size)
     assert seen.all()
 
 
-def test_turns_are_taken_beside_other_work_and_alone_when_there_is_none():
+def taken_at(beside):
+    """In which pictures a round of three turns, one in three pictures, takes one."""
     turns = tuple((replace(WHOLE, degrees=90 * i),) for i in range(3))
-    rota = Rota(Round(turns, every=4))
-    alone = [rota.due(beside=False) for _ in range(8)]
-    assert alone == [(), (), (), turns[0], (), (), (), turns[1]]
-    beside = [rota.due(beside=i % 3 == 2) for i in range(9)]
-    assert beside == [(), (), turns[2], (), (), turns[0], (), (), turns[1]]
-    assert [bool(rota.due(beside=True)) for _ in range(6)] == [False, True] * 3
+    rota = Rota(Round(turns, every=3))
+    due = [rota.due(beside=one) for one in beside]
+    assert [turn for turn in due if turn] == [turns[i % 3] for i in range(sum(map(bool, due)))]
+    return [i for i, turn in enumerate(due) if turn]
+
+
+def test_turns_are_taken_beside_other_work_and_alone_when_there_is_none():
+    assert taken_at([False] * 9) == [2, 5, 8]
+    assert taken_at([True] * 6) == [1, 3, 5]
+    assert taken_at([i % 3 == 1 for i in range(12)]) == [1, 4, 7, 10], (
+        "never alone, so no other picture is late"
+    )
+    assert taken_at([i % 6 == 1 for i in range(14)]) == [1, 5, 7, 11, 13]
 
 
 @pytest.mark.parametrize("size", [(640, 480), (1280, 720), (480, 640)])
