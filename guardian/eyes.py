@@ -23,6 +23,7 @@ from guardian.vision.looks import short_sighted
 from guardian.vision.people import SelfieSegmenter
 from guardian.vision.print_watch import Job, Reading, at_once
 from guardian.vision.prints import PrintFinder
+from guardian.vision.rough_text import RoughText
 from guardian.vision.text_lines import TextLines
 from guardian.vision.yunet import YuNet
 
@@ -60,7 +61,10 @@ class Finders:
 
 
 class _PrintsOnRequest:
-    """Loads its weights with the first look, in the thread of looks: only *install* needs them."""
+    """Loads its weights with the first look, in the thread of looks: only *install* needs them.
+
+    Without weights text is looked for roughly, and more is hidden.
+    """
 
     name = "prints"
 
@@ -69,9 +73,10 @@ class _PrintsOnRequest:
         self._finder: PrintFinder | None = None
 
     def find(self, planes: Planes, kind: PrintKind) -> Seen[tuple[Print, ...]]:
-        """As `PrintFinder`; ModelMissing where there are no weights."""
+        """As `PrintFinder`."""
         if self._finder is None:
-            self._finder = PrintFinder(TextLines(self._store.find("text").files["model"]))
+            text = _besides(self._store, "text")
+            self._finder = PrintFinder(TextLines(text.files["model"]) if text else RoughText())
         return self._finder.find(planes, kind)
 
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from guardian.core.errors import MediaError
+from guardian.core.errors import MediaError, ModelMissing
 from guardian.core.frames import Mode
 from guardian.core.latency import Histogram, Latencies
 from guardian.core.notes import FrameNotes
 
 if TYPE_CHECKING:
+    from guardian.models import ModelStore
     from guardian.vision.chain import VideoChain
     from guardian.vision.film import FilmReader, FilmWriter
 
@@ -103,6 +104,18 @@ class _Work:
         self.stages.record_all(notes.stages_ms.items())
 
 
+def _lacks(store: ModelStore, mode: Mode) -> list[str]:
+    """What a mode does worse without, in a sentence each."""
+    role = {Mode.INSTALL: "text", Mode.PRODUCT: "hands"}.get(mode)
+    if role is None:
+        return []
+    try:
+        store.find(role)
+    except ModelMissing as error:
+        return [str(error)]
+    return []
+
+
 def _run(reader: FilmReader, work: _Work) -> None:
     from rich.console import Console
 
@@ -113,9 +126,7 @@ def _run(reader: FilmReader, work: _Work) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     store = ModelStore.default()
     models = eye_models(store)
-    if work.mode is Mode.INSTALL:
-        store.find("text")
-    for note in models.notes:
+    for note in (*models.notes, *_lacks(store, work.mode)):
         console.print(note, markup=False)
     chain = open_eyes(store, replace(VisionConfig(), late_s=FILE_LATE_S), work.mode)
     outputs = work.outputs

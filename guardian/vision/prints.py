@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +14,6 @@ from guardian.vision.codes import find_codes
 from guardian.vision.looks import fit
 from guardian.vision.outlines import around, outlines
 from guardian.vision.pictures import luma, small_bgr
-from guardian.vision.text_lines import TextLines
 
 F32 = npt.NDArray[np.float32]
 
@@ -30,10 +31,21 @@ MOST_REACH = 0.03
 """And at most, of the picture's shorter side."""
 
 
+class LineFinder(Protocol):
+    """Finds lines of text in a picture whose sides are numbers of the multiple. One thread at a time."""
+
+    name: str
+    multiple: int
+
+    def detect(self, bgr: U8) -> F32:
+        """float32 (n, 4, 2): corners (x, y) of the lines' turned boxes, in pixels of `bgr`."""
+        ...
+
+
 class PrintFinder:
     """Finds text and codes. One thread at a time."""
 
-    def __init__(self, text: TextLines) -> None:
+    def __init__(self, text: LineFinder) -> None:
         self._text = text
         self.name = text.name
 

@@ -24,6 +24,7 @@ from guardian.vision.following import copy_of, moved
 from guardian.vision.outlines import around, outlines
 from guardian.vision.print_watch import Reading, at_once
 from guardian.vision.prints import PrintFinder
+from guardian.vision.rough_text import RoughText
 from guardian.vision.text_lines import TextLines, lines_of
 from tests.fakes.vision import Scripted, Steps, boom, faces, nobody
 
@@ -368,6 +369,17 @@ def test_text_is_found_and_is_text_no_more(reader, height):
     safe, _ = Take(reader, late_s=60.0).show(planes, 5)
     assert safe.showing is Showing.COVERED
     assert not reader.find(safe.planes, PrintKind.TEXT).value
+    assert same(planes, safe.planes)[430:, :].mean() > 0.95
+
+
+@pytest.mark.parametrize("height", [10, 14, 24, 40])
+def test_text_is_hidden_without_weights_too(height):
+    planes = sheet_of_text(height)
+    safe, _ = Take(PrintFinder(RoughText()), late_s=60.0).show(planes, 5)
+    assert safe.showing is Showing.COVERED
+    sheet = np.s_[80 : 80 + height * 4 + 40, 120:560]
+    letters = planes.y[sheet] < 60
+    assert same(planes, safe.planes)[sheet][letters].mean() < 0.02
     assert same(planes, safe.planes)[430:, :].mean() > 0.95
 
 
