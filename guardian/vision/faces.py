@@ -27,6 +27,8 @@ SCENE_CUT = 20.0
 """Mean luma difference of thumbnails above which a picture counts as another scene."""
 CUT_TURNS = 6
 """Turns taken in each picture after a change of scene: few, for the picture before is held meanwhile."""
+SWINGING = 30
+"""Pictures after a change of scene in which another one is looked at all at once."""
 BESIDE_SHARE = 0.6
 """Area of the whole picture's copy where much is done besides, as a share of the usual one."""
 SAME_FACE_IOU = 0.45
@@ -62,6 +64,7 @@ class TurningFaceFinder:
         self._rotas: tuple[Rota, ...] = ()
         self._unseen: list[Turn] = []
         self._at_once = CUT_TURNS
+        self._since_cut = SWINGING
         self._found: list[F32] = []
         self.looks = 0
         self.whole_share = 1.0
@@ -81,11 +84,12 @@ class TurningFaceFinder:
             self._begin(planes)
             looks += [look for one in self._gaze for turn in one.turns for look in turn]
         elif self._is_cut(planes):
-            # While one change follows another every second picture is seen everywhere: else none would be.
-            turns = [turn for one in self._gaze for turn in one.turns]
-            self._at_once = len(turns) if self._unseen else CUT_TURNS
-            self._unseen = turns
+            # While one change follows another nothing would ever be known if each were looked at bit by bit.
+            self._unseen = [turn for one in self._gaze for turn in one.turns]
+            self._at_once = len(self._unseen) if self._since_cut < SWINGING else CUT_TURNS
+            self._since_cut = 0
             self._found.clear()
+        self._since_cut += 1
         if self._unseen:
             for turn in self._unseen[: self._at_once]:
                 looks += turn

@@ -22,7 +22,7 @@ F32 = npt.NDArray[np.float32]
 GRID = (256, 144)
 SURE = 0.65
 """Person probability above which a cell is foreground; shown after two such masks in a row."""
-UNSURE = 0.5
+UNSURE = 0.55
 """Probability below which a shown cell is hidden at once."""
 BYSTANDER = 0.3
 """Probability above which product and install hide a cell as a person."""
@@ -41,7 +41,7 @@ STRAY_CELLS, STRAY_FOR = 2, 4
 """Cells by which an edge that moves fast may go further in a picture, and pictures this is allowed for."""
 SMALLEST_PERSON = 0.004
 """Share of the picture below which a piece is not shown as a person."""
-CERTAIN = 0.93
+CERTAIN = 0.9
 """Mean probability below which a piece without a face is not: furniture taken for somebody has 0.4 to 0.9."""
 ARM = 1.2
 """Side of the largest upright square in an arm with its hand, of the palm's: what holds a larger one may have

@@ -37,6 +37,21 @@ FLAGS = (
 )
 LOUD_DB = -50.0
 LIMIT_S = 60.0
+SAID = {
+    "frameWidth",
+    "frameHeight",
+    "framesSent",
+    "framesEncoded",
+    "keyFramesEncoded",
+    "totalEncodeTime",
+    "targetBitrate",
+    "qualityLimitationReason",
+    "pliCount",
+    "nackCount",
+    "bytesSent",
+    "codec",
+}
+"""What is said of the picture a page sends when something did not come."""
 """How long anything that has to happen may take on a slow machine."""
 
 
@@ -256,7 +271,7 @@ class Talk:
         """What there is to say when something did not come."""
         sent = (await self.shopper.stats())["sent"].get("video", {})
         status = await self.status()
-        facts = {name: sent.get(name) for name in ("frameWidth", "frameHeight", "framesSent", "codec")}
+        facts = {name: value for name, value in sent.items() if name in SAID}
         return f"{self.merchant.sight}; sent: {facts}; {status['protection']}; {status['frames']}"
 
     def events(self, kind: str) -> list[dict]:

@@ -6,7 +6,7 @@ import pytest
 from aiortc.rate import RemoteBitrateEstimator
 from aiortc.rtp import RtpPacket, unpack_remb_fci
 
-from guardian.rtc.compat.bitrate_limit import BitrateLimit
+from guardian.rtc.compat.bitrate_limit import LEAST, BitrateLimit
 
 
 def stream(seconds, per_frame=4, fps=30, queue_ms=0.0):
@@ -30,6 +30,18 @@ def test_the_estimate_is_stocks(queue_ms):
     rate, ssrcs = unpack_remb_fci(ours.report(9, [1], 1.0).fci)
     assert rate == pytest.approx(told[-1], rel=0.15)
     assert ssrcs == [1]
+
+
+def test_a_busy_process_is_not_taken_for_a_line_of_nothing():
+    limit, told = BitrateLimit(), []
+    for i, (packet, arrival) in enumerate(stream(60, per_frame=1, fps=5)):
+        # Read late, later and later within each second, as by a process that gets no CPU.
+        limit.saw(packet, arrival + 150 * (i % 5))
+        if limit.is_due(float(i)):
+            told.append(unpack_remb_fci(limit.report(9, [1], float(i)).fci)[0])
+    assert min(told) == pytest.approx(LEAST, rel=0.01)
+    limit.ceiling = 60_000
+    assert unpack_remb_fci(limit.report(9, [1], 1000.0).fci)[0] == pytest.approx(60_000, rel=0.01)
 
 
 def test_nothing_is_told_of_nothing():

@@ -1,4 +1,4 @@
-"""What an incoming video's sender is told it may send: stock's estimate, and never more than a ceiling."""
+"""What an incoming video's sender is told it may send: stock's estimate above a floor and below a ceiling."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from aiortc.rate import RemoteBitrateEstimator
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtpPacket, pack_remb_fci
 
 _TOLD_EVERY_S = 0.5
+LEAST = 150_000
+"""Bits per second below which an estimate is not told: packets that wait for a busy process look like a full
+line, and with less browsers send a picture a second."""
 _GROUP = 1310
 """5 ms, in units of abs-send-time: 2^-18 s."""
 
@@ -64,7 +67,7 @@ class BitrateLimit:
         )
         self._bytes = 0
         if found is not None:
-            self._estimate = found[0]
+            self._estimate = max(found[0], LEAST)
             self._news = True
 
     def is_due(self, now: float) -> bool:
