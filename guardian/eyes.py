@@ -27,7 +27,7 @@ from guardian.vision.rough_text import RoughText
 from guardian.vision.text_lines import TextLines
 from guardian.vision.yunet import YuNet
 
-READING_NICENESS = 5
+READING_NICENESS = 2
 """How far looks for what is printed stand back behind pictures."""
 
 

@@ -17,7 +17,20 @@ from guardian.core.frames import U8, Planes
 from guardian.core.geometry import Box
 from guardian.core.notes import Face, Seen, Unknown
 from guardian.vision.heaps import alone
-from guardian.vision.looks import SMALL, TURNED_SCORE, WHOLE, Gaze, GazeOf, Look, Rota, Turn, far_sighted, fit
+from guardian.vision.looks import (
+    BESIDE,
+    SMALL,
+    SMALLEST,
+    TURNED_SCORE,
+    WHOLE,
+    Gaze,
+    GazeOf,
+    Look,
+    Rota,
+    Turn,
+    far_sighted,
+    fit,
+)
 from guardian.vision.pictures import luma, part, small_bgr
 from guardian.vision.turning import turn
 
@@ -29,14 +42,12 @@ CUT_TURNS = 6
 """Turns taken in each picture after a change of scene: few, for the picture before is held meanwhile."""
 SWINGING = 30
 """Pictures after a change of scene in which another one is looked at all at once."""
-BESIDE_SHARE = 0.6
-"""Area of the whole picture's copy where much is done besides, as a share of the usual one."""
 SAME_FACE_IOU = 0.45
 GLANCES = 1
 """Second glances in one look; what else is unsure is believed from `TURNED_SCORE` on."""
 GLANCE_SIDE = 64
 """Pixels a face has in a second glance, with as much again around it."""
-GLANCE_SCORE, GLANCE_IOU = 0.45, 0.25
+SMALL_SCORE, GLANCE_IOU = 0.3, 0.25
 HELD_SHARE, LARGER = 0.8, 2.2
 """Share of a box that another has to hold, and how much larger that has to be, to be around it."""
 
@@ -79,7 +90,7 @@ class TurningFaceFinder:
     def find(self, planes: Planes) -> Seen[tuple[Face, ...]] | Unknown:
         """Faces in pixels of `planes`; Unknown for a new scene that has not been seen everywhere."""
         looks: list[Look] = []
-        share = self.whole_share
+        whole = WHOLE
         if planes.size != self._size:
             self._begin(planes)
             looks += [look for one in self._gaze for turn in one.turns for look in turn]
@@ -97,8 +108,9 @@ class TurningFaceFinder:
         elif not looks:
             for rota in self._rotas:
                 looks += rota.due(self.beside)
-            share *= BESIDE_SHARE if looks or self.beside else 1.0
-        looks.append(replace(WHOLE, area=round(WHOLE.area * share)))
+            if looks or self.beside:
+                whole = BESIDE
+        looks.append(replace(whole, area=round(whole.area * self.whole_share)))
         self.looks = len(looks)
         self._found += [self._look(planes, look) for look in looks]
         if self._unseen:
@@ -126,16 +138,21 @@ class TurningFaceFinder:
         side = found[:, 2:4].max(axis=1, initial=0)
         fit_for = (found[:, 4] >= look.score) & (side >= look.smallest * min(planes.size))
         found, side = np.asarray(found[fit_for], np.float32), side[fit_for]
-        unsure = np.flatnonzero((found[:, 4] < look.sure) & (side > SMALL * min(planes.size)))
+        unsure = np.flatnonzero((found[:, 4] < look.sure) & (side > SMALLEST * min(planes.size)))
         if not unsure.size:
             return found
+        small = side <= SMALL * min(planes.size)
         # The largest first: they hide most if they are wrong.
         asked = unsure[np.argsort(-side[unsure])]
-        dropped = [hit for hit in asked[:GLANCES] if not self._again(planes, found[hit], look)]
-        dropped += [hit for hit in asked[GLANCES:] if found[hit, 4] < TURNED_SCORE]
+        dropped = [
+            hit
+            for hit in asked[:GLANCES]
+            if not self._again(planes, found[hit], look, SMALL_SCORE if small[hit] else look.again)
+        ]
+        dropped += [hit for hit in asked[GLANCES:] if found[hit, 4] < TURNED_SCORE and not small[hit]]
         return np.asarray(np.delete(found, dropped, axis=0), np.float32)
 
-    def _again(self, planes: Planes, hit: F32, look: Look) -> bool:
+    def _again(self, planes: Planes, hit: F32, look: Look, least: float) -> bool:
         """Whether a second glance at the place of a hit, alone and at the best size, finds it again."""
         w, h = planes.size
         x, y, across, down = (float(value) for value in hit[:4])
@@ -149,9 +166,7 @@ class TurningFaceFinder:
         size = max(round((x1 - x0) * scale / step), 1) * step, max(round((y1 - y0) * scale / step), 1) * step
         found = self._see(planes, (x0, y0, x1, y1), size, look.degrees)
         wanted = Box(x, y, across, down)
-        return any(
-            score >= GLANCE_SCORE and Box(*box).iou(wanted) > GLANCE_IOU for *box, score in found.tolist()
-        )
+        return any(score >= least and Box(*box).iou(wanted) > GLANCE_IOU for *box, score in found.tolist())
 
     def _see(
         self, planes: Planes, box: tuple[int, int, int, int], size: tuple[int, int], degrees: int

@@ -20,13 +20,15 @@ TURNED_AREA = 256 * 192
 OBLIQUE_AREA = 192 * 144
 """Turned by less than a quarter, a picture takes nearly twice its area."""
 TURNED_SCORE = 0.35
+TURNED_AGAIN = 0.7
+"""Score a face seen in a turned copy needs in its second glance: hands look like faces that lie."""
 NEAR_SCORE = 0.35
 """BlazeFace gives flat enlarged parts just above 0.3."""
 CLOSER_SCORE = 0.55
 """Score in a closer look that is believed at once: seen closely, hands and leaves look like faces."""
-SMALL = 0.12
-"""Share of the picture's shorter side below which a face is believed at once: a second glance shows no
-more of it, and what is hidden wrongly is little."""
+SMALLEST, SMALL = 0.07, 0.12
+"""Shares of the picture's shorter side: a face below the first is believed at once, for a second glance shows
+no more of it and little is hidden wrongly; one below the other need only not be denied."""
 LARGE = 0.2
 """Share of the picture's shorter side from which on a face is one for the tiny copy."""
 TILE_SCALE = 0.8
@@ -37,6 +39,8 @@ EVERY = 3
 """One picture in so many has a turn, or sooner one in which much is done besides."""
 
 
+BESIDE_SCORE = 0.6
+"""Score needed in a copy in which hands look like faces, when the next picture has a better one."""
 _ALWAYS = 1.0
 
 
@@ -55,6 +59,8 @@ class Look:
     """Turned so far against the clock before looking."""
     sure: float = 0.0
     """Score below which what is found gets a second glance, alone and larger."""
+    again: float = 0.45
+    """Score needed in the second glance."""
     smallest: float = 0.0
     """Share of the picture's shorter side below which others find a face better."""
 
@@ -66,6 +72,8 @@ class Look:
 
 
 WHOLE = Look(0, 0, 1, 1, WHOLE_AREA)
+BESIDE = Look(0, 0, 1, 1, round(WHOLE_AREA * 0.6), BESIDE_SCORE)
+"""The whole picture where much is done besides."""
 Turn = tuple[Look, ...]
 """Looks taken in one picture."""
 
@@ -115,7 +123,7 @@ def far_sighted(w: int, h: int) -> Gaze:
     tile = Look(0, 0, 1, 1, 0, sure=CLOSER_SCORE)
     wide = Look(0, 0, 1, 1, WIDE_AREA, sure=CLOSER_SCORE)
     tiny = Look(0, 0, 1, 1, TINY_AREA, sure=_ALWAYS, smallest=LARGE)
-    turned = Look(0, 0, 1, 1, TURNED_AREA, sure=_ALWAYS)
+    turned = Look(0, 0, 1, 1, TURNED_AREA, sure=_ALWAYS, again=TURNED_AGAIN)
     one, two, three = (replace(turned, degrees=degrees) for degrees in (90, 180, 270))
     oblique = [replace(turned, area=OBLIQUE_AREA, degrees=degrees) for degrees in (45, 315, 135, 225)]
     turns: list[Turn] = [(closer,) for closer in _tiles_of(w, h, tile)]

@@ -19,7 +19,7 @@ F32 = npt.NDArray[np.float32]
 
 TEXT_SCALE = 0.75
 """Text is looked for on a copy of this scale."""
-LEAST_AREA, MOST_AREA = 480 * 352, 960 * 544
+LEAST_AREA, MOST_AREA = 480 * 352, 640 * 384
 """Area of that copy: a small picture is not made smaller, a large one costs no more."""
 LARGE_AREA = 160 * 128
 """Area of a second copy, for letters that are too large on the first."""

@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 
+from guardian.bench.privacy.finders import UNPRINTED
 from guardian.callproc import Senses, main, real_senses
 from guardian.core.frames import AudioChunk, Mode
 from guardian.core.geometry import Box
@@ -112,7 +113,7 @@ def broken_senses() -> Senses:
             if what == "people-throw"
             else SelfieSegmenter(ModelStore.default().find("person").files["model"])
         )
-        return VideoChain(BrokenFaces(what, at), people, config.vision, mode)
+        return VideoChain(BrokenFaces(what, at), people, config.vision, mode, prints=UNPRINTED)
 
     def ears(config, spec, role):
         what, _ = fault_of(spec.purpose)
