@@ -41,8 +41,9 @@ STRAY_CELLS, STRAY_FOR = 2, 4
 """Cells by which an edge that moves fast may go further in a picture, and pictures this is allowed for."""
 SMALLEST_PERSON = 0.004
 """Share of the picture below which a piece is not shown as a person."""
-CERTAIN = 0.9
-"""Mean probability below which a piece without a face is not: furniture taken for somebody has 0.4 to 0.9."""
+CERTAIN, LIKELY, MODEST = 0.93, 0.85, 0.05
+"""Mean probability below which a piece without a face is not: of one smaller than `MODEST` of the picture,
+and of others. Furniture taken for somebody has 0.4 to 0.9, and is small."""
 ARM = 1.2
 """Side of the largest upright square in an arm with its hand, of the palm's: what holds a larger one may have
 a head."""
@@ -56,27 +57,29 @@ _WIDE = np.ones((7, 7), np.uint8)
 @dataclass(frozen=True, slots=True)
 class Bodies:
     """The people of a mask, each of one piece: opacity uint8 (144, 256), which of them a cell belongs to
-    int32 (144, 256), their numbers with their boxes (x, y, w, h), mean probabilities by number. What is too
-    small is left out."""
+    int32 (144, 256), their numbers with their boxes (x, y, w, h), and the numbers of those that need be
+    nobody. What is too small is left out."""
 
     opacity: U8
     labels: npt.NDArray[np.int32]
     boxes: tuple[tuple[int, int, int, int, int], ...]
-    certainty: npt.NDArray[np.float64]
+    doubtful: frozenset[int]
 
     @classmethod
     def of(cls, person: npt.NDArray[np.bool_], probability: F32) -> Bodies:
         """Those of a mask, bool (144, 256), of cells with these probabilities, float32 (144, 256)."""
         opacity = person.astype(np.uint8) * np.uint8(255)
         _, labels, stats, _ = cv2.connectedComponentsWithStats(opacity, connectivity=4)
-        boxes = []
+        sums = np.bincount(labels.ravel(), probability.ravel())
+        boxes, doubtful = [], set()
         for i, (x, y, w, h, area) in enumerate(stats[1:].tolist(), start=1):
             if area < SMALLEST_PERSON * opacity.size:
                 opacity[labels == i] = 0
-            else:
-                boxes.append((i, x, y, w, h))
-        sums = np.bincount(labels.ravel(), probability.ravel())
-        return cls(opacity, np.asarray(labels, np.int32), tuple(boxes), sums / np.maximum(stats[:, 4], 1))
+                continue
+            boxes.append((i, x, y, w, h))
+            if sums[i] < area * (CERTAIN if area < MODEST * opacity.size else LIKELY):
+                doubtful.add(i)
+        return cls(opacity, np.asarray(labels, np.int32), tuple(boxes), frozenset(doubtful))
 
 
 class ShownMask:
@@ -261,7 +264,7 @@ def _hide_faceless(shown: U8, bodies: Bodies, faces: list[Box]) -> None:
     """Hides the head of whoever has no face, and all of what need be nobody."""
     for i, x, y, w, h in bodies.boxes:
         if not any(_inside(face, x, y, w, h) for face in faces):
-            rows = _head(y, w, h) if bodies.certainty[i] >= CERTAIN else slice(y, y + h)
+            rows = slice(y, y + h) if i in bodies.doubtful else _head(y, w, h)
             shown[rows][bodies.labels[rows] == i] = 0
 
 
