@@ -31,7 +31,7 @@ class VisionConfig:
     """Time between two looks for codes in *install*."""
     text_every_s: float = 1.0
     """Time between two looks for text in *install*."""
-    prints_late_s: float = 3.0
+    prints_late_s: float = 5.0
     """What is printed counts as unknown, and nothing shows, when it was looked for longer ago than this."""
     warm_frames: int = 3
     """Proven frames in a row before the first picture is shown."""

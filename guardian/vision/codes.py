@@ -12,6 +12,8 @@ from guardian.core.notes import Print, PrintKind
 
 F32 = npt.NDArray[np.float32]
 
+LARGE = 1280 * 800
+"""Pixels above which a picture is looked at in half its size and less: a look may not take long."""
 MARGIN = 0.12
 """How far a code is grown on every side, of its size: for its quiet zone and for corners found roughly."""
 BARS_HEIGHT = 0.7
@@ -27,9 +29,14 @@ def find_codes(luma: U8) -> tuple[Print, ...]:
     A code of squares that is found and cannot be read is one too, without a text. The picture is looked at in
     half its size too, for large blurred codes; so a code can come twice.
     """
-    whole = np.ascontiguousarray(luma)
-    half = np.asarray(cv2.resize(whole, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
-    return _codes(whole, 1.0) + _codes(half, 2.0)
+    whole, scale = np.ascontiguousarray(luma), 1.0
+    if whole.size > LARGE:
+        whole, scale = _halved(whole), 2.0
+    return _codes(whole, scale) + _codes(_halved(whole), 2 * scale)
+
+
+def _halved(plane: U8) -> U8:
+    return np.asarray(cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _codes(plane: U8, scale: float) -> tuple[Print, ...]:

@@ -171,7 +171,8 @@ def test_a_look_that_hangs_holds_up_no_picture_and_ends_what_shows():
         assert ended.acquire(timeout=10)
         assert take.show(planes, 4)[0].showing is Showing.COVERED
         hold.set()
-        assert take.show(planes, 80)[0].showing is Showing.COVERED
+        late = round(VisionConfig().prints_late_s * 30)
+        assert take.show(planes, late - 10)[0].showing is Showing.COVERED
         assert take.show(planes, 20)[0].showing is Showing.CURTAIN
         hold.clear()
     finally:
