@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from guardian.core.rules import ENOUGH, Hit, RuleState
+from guardian.core.rulebook import RuleState
+from guardian.core.rules import ENOUGH, Hit
 from guardian.core.violations import Level, Role
 
 

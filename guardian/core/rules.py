@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from guardian.core.digits import digit_runs
 from guardian.core.phrases import Lexicon, Occurrence
+from guardian.core.rulebook import Context, Pattern, Rule, RuleBook, RuleState, Step, Where
 from guardian.core.tokens import Token
 from guardian.core.units import Unit
-from guardian.core.violations import Level, Role
+from guardian.core.violations import Role
 
 TOGETHER_S = 15.0
 """Within how many seconds signals add up."""
@@ -29,73 +29,13 @@ EXCUSED = 0.3
 """What is left of the score of a hit that its context excuses."""
 
 
-class RuleState(StrEnum):
-    """off: not tried. shadow: tried and told, never raised. live: raised."""
-
-    OFF = "off"
-    SHADOW = "shadow"
-    LIVE = "live"
-
-
-class Where(StrEnum):
-    """Where a context must stand to excuse a hit."""
-
-    BEFORE = "before"
-    """Before it in the same clause, at most `within` units away."""
-    AFTER = "after"
-    """After it, at most `within` units away."""
-    NEAR = "near"
-    """On or around it, at most `within` units away."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One of `concepts`, at most `gap` units after the step before (a new clause counts as one)."""
-
-    concepts: tuple[str, ...]
-    gap: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """Steps in order, or, when `together`, in any order within `TOGETHER_S`."""
-
-    text: str
-    steps: tuple[Step, ...]
-    together: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """Something said around a hit that makes it innocent, e.g. a negation before it."""
-
-    name: str
-    where: Where
-    within: int
-    patterns: tuple[Pattern, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What to raise and when. speaker None: whoever says it. weight: score 0..1 of a perfect match."""
-
-    id: str
-    category: str
-    level: Level
-    weight: float
-    patterns: tuple[Pattern, ...]
-    speaker: Role | None = None
-    state: RuleState = RuleState.LIVE
-    exceptions: tuple[str, ...] = ()
-    version: str = "1"
-
-
 @dataclass(frozen=True, slots=True)
 class Hit:
     """A rule that matched units[start:end].
 
     phrase: the pattern as the rule writes it; heard: the units; excuse: name of the context that
-    makes it innocent, or empty. Times in media seconds, score 0..1.
+    makes it innocent, or empty. Times in media seconds, score 0..1. ruleset: name and fingerprint of the
+    rules it was found by, as `default@1a2b3c4d5e6f`.
     """
 
     rule: Rule
@@ -109,6 +49,7 @@ class Hit:
     excuse: str = ""
     words: tuple[Token, ...] = ()
     """The units with their times and confidence."""
+    ruleset: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +151,11 @@ class _Heard:
 class RuleSet:
     """Rules ready to be matched. Immutable once made; may be shared by threads."""
 
-    def __init__(self, rules: Iterable[Rule], contexts: Mapping[str, Context], lexicon: Lexicon) -> None:
-        self.rules = tuple(rules)
-        self.contexts = dict(contexts)
-        self.lexicon = lexicon
+    def __init__(self, book: RuleBook) -> None:
+        self.book = book
+        self.rules = book.rules
+        self.lexicon = Lexicon(book.entries)
+        self._ruleset = f"{book.name}@{book.fingerprint}"
         self._by_anchor = _anchors(
             (number, pattern)
             for number, rule in enumerate(self.rules)
@@ -262,11 +204,12 @@ class RuleSet:
             score=round(score * (EXCUSED if excuse else 1.0), 3),
             excuse=excuse,
             words=tuple(Token(u.text, u.t_start, u.t_end, round(u.confidence, 3)) for u in units),
+            ruleset=self._ruleset,
         )
 
     def _excuse(self, rule: Rule, match: _Match, heard: _Heard) -> str:
         for name in rule.exceptions:
-            context = self.contexts[name]
+            context = self.book.contexts[name]
             for pattern in context.patterns:
                 for found in heard.matches(pattern):
                     if _excuses(context, found, match, heard.units):
@@ -300,15 +243,16 @@ def _excuses(context: Context, found: _Match, match: _Match, units: Sequence[Uni
 
 
 def _added_up(hits: list[Hit]) -> list[Hit]:
-    """Raises weak hits by other rules' hits within `TOGETHER_S` (noisy or)."""
+    """Raises weak hits by other rules' hits within `TOGETHER_S` (noisy or); shadows raise nothing."""
+    helping = [hit for hit in hits if not hit.excuse and hit.rule.state is not RuleState.SHADOW]
     result: list[Hit] = []
     for hit in hits:
         score = hit.score
         if not hit.excuse and score < ENOUGH:
             others: dict[str, float] = {}
-            for other in hits:
+            for other in helping:
                 near = abs(other.t_start - hit.t_start) <= TOGETHER_S
-                if other.rule.id != hit.rule.id and not other.excuse and near:
+                if other.rule.id != hit.rule.id and near:
                     others[other.rule.id] = max(others.get(other.rule.id, 0.0), other.score)
             left = 1.0 - score
             for other_score in others.values():

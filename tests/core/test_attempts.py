@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian.core.attempts import Attempts, Look
-from guardian.core.rules import Hit, Rule
+from guardian.core.rulebook import Rule
+from guardian.core.rules import Hit
 from guardian.core.violations import Level, Role, Status
 
 

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from guardian.core.policy import gravest, judge
-from guardian.core.rules import Hit, Rule, RuleState
+from guardian.core.rulebook import Rule, RuleState
+from guardian.core.rules import Hit
 from guardian.core.violations import Level, Role
 
 RULE = Rule("pay.bank", "offplatform_payment", Level.BLOCK, 0.8, ())

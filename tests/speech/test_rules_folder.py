@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from guardian.core.errors import ConfigError
 from guardian.core.violations import Role
-from guardian.speech.rules_file import load_rules
+from guardian.speech.rules_folder import load_rules
 from guardian.speech.text import units_of_text
 
 GOOD = """
