@@ -6,12 +6,14 @@ when the speaker went on and it stayed; it is retracted when it is gone at the e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from uuid import uuid4
 
 from guardian.core.policy import judge
+from guardian.core.rulebook import RuleState
 from guardian.core.rules import Hit
-from guardian.core.violations import Level, Role, Status, ViolationChange
+from guardian.core.violations import Level, Role, RuleSource, Status, ViolationChange
 
 SAME_RULE_S = 5.0
 """A rule that matches again within this time is the same attempt."""
@@ -50,7 +52,41 @@ class _Attempt:
 
 
 class Attempts:
-    """The attempts of one speaker. Not for several threads."""
+    """The attempts of one speaker. Not for several threads, but for `shadow_hits`.
+
+    Rules in shadow are followed as if they were live, by themselves, and only counted.
+    """
+
+    def __init__(self, speaker: Role, new_id: Callable[[], str]) -> None:
+        self._live = _Attempts(speaker, new_id)
+        self._shadow = _Attempts(speaker, lambda: uuid4().hex)
+        self._shadow_hits: Mapping[str, int] = {}
+
+    @property
+    def shadow_hits(self) -> Mapping[str, int]:
+        """How many attempts each rule in shadow would have been confirmed of. From any thread."""
+        return self._shadow_hits
+
+    def see(self, look: Look) -> tuple[ViolationChange, ...]:
+        """The changes of status that this look brings, in order."""
+        shadows = tuple(_as_live(hit) for hit in look.hits if hit.rule.state is RuleState.SHADOW)
+        for change in self._shadow.see(replace(look, hits=shadows)):
+            if change.status is Status.CONFIRMED:
+                counted = self._shadow_hits.get(change.rule, 0) + 1
+                self._shadow_hits = {**self._shadow_hits, change.rule: counted}
+        return self._live.see(look)
+
+    def drop(self, ear: str, now: float) -> tuple[ViolationChange, ...]:
+        """An ear has failed: what it detected and cannot confirm any more is retracted."""
+        return self.see(Look(ear, "", (), now, now, 0.0, True))
+
+
+def _as_live(hit: Hit) -> Hit:
+    return replace(hit, rule=replace(hit.rule, state=RuleState.LIVE))
+
+
+class _Attempts:
+    """Attempts at what live rules are about."""
 
     def __init__(self, speaker: Role, new_id: Callable[[], str]) -> None:
         self._speaker = speaker
@@ -68,10 +104,6 @@ class Attempts:
             changes.extend(self._again(attempt, found, look))
         self._attempts = [one for one in self._attempts if one.told or not one.settled][-REMEMBERED:]
         return tuple(changes)
-
-    def drop(self, ear: str, now: float) -> tuple[ViolationChange, ...]:
-        """An ear has failed: what it detected and cannot confirm any more is retracted."""
-        return self.see(Look(ear, "", (), now, now, 0.0, True))
 
     def _present(self, look: Look) -> dict[str, Hit]:
         """Hits of this look by the attempt they belong to; new hits begin attempts."""
@@ -115,6 +147,7 @@ class Attempts:
             t_emitted=look.emitted,
             score=hit.score,
             words=hit.words,
+            source=RuleSource(hit.rule.version, hit.rule.clause, hit.ruleset),
         )
         return _Attempt(look.ear, change, looks=0)
 

@@ -38,12 +38,22 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class RuleSource:
+    """What a rule was when it matched. ruleset: name and fingerprint, as `default@1a2b3c4d5e6f`."""
+
+    version: str = ""
+    clause: str = ""
+    ruleset: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ViolationChange:
     """One change of status of one violation; `id` stays the same over its changes.
 
     phrase is the rule's phrase, heard what was recognised (shown whole only to whoever may see it).
     t_start, t_end: media seconds of the words; t_emitted: audio consumed when emitted plus lag.
-    score is 0..1. words are those of the phrase, with their own times; they are told beside the fields.
+    score is 0..1. words are those of the phrase, with their own times; they, and what the rule was (its
+    version, the clause it stands for, the set it was in), are told beside the fields.
     """
 
     id: str
@@ -60,9 +70,10 @@ class ViolationChange:
     t_emitted: float
     score: float
     words: tuple[Token, ...] = ()
+    source: RuleSource = RuleSource()
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-ready fields without the words."""
+        """JSON-ready fields without the words and the source."""
         fields = asdict(self)
-        del fields["words"]
+        del fields["words"], fields["source"]
         return fields

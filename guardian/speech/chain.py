@@ -7,7 +7,7 @@ sound -> gap filler -> voice activity (with what came just before) -> recogniser
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from uuid import uuid4
@@ -95,6 +95,21 @@ class HearingChain:
         """Lapses of `start`, told again with the first sound."""
         self.notes: tuple[str, ...] = ()
         """Sentences for people on what listens and what does not; set by whoever opened the chain."""
+
+    @property
+    def rules(self) -> RuleSet:
+        """The rules it hears by. Others hold from the next look on, for all that is remembered; from any
+        thread."""
+        return self._rules
+
+    @rules.setter
+    def rules(self, rules: RuleSet) -> None:
+        self._rules = rules
+
+    @property
+    def shadow_hits(self) -> Mapping[str, int]:
+        """Attempts counted per rule in shadow. From any thread."""
+        return self._attempts.shadow_hits
 
     @property
     def engines(self) -> dict[str, str]:
