@@ -28,11 +28,13 @@ class Clock(Protocol):
 class FaceFinder(Protocol):
     """Finds faces in one picture. looks: how often it looked at the last one. revisit: pictures of its
     size until it has looked everywhere again, at most `guardian.core.tracks.REVISIT_FRAMES`. whole_share:
-    area of the copy every picture is looked at on, as a share of the usual one. beside: whether much else is
-    done in the coming picture, so that a closer look in it makes no other picture late."""
+    area of the copy every picture is looked at on, as a share of the usual one. pace: how many times sooner,
+    counted in pictures, closer looks are due, as fewer pictures come in a second. beside: whether much else
+    is done in the coming picture, so that a closer look in it makes no other picture late."""
 
     name: str
     whole_share: float
+    pace: int
     beside: bool
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import cv2
 import numpy as np
 
@@ -17,6 +19,26 @@ RESTED, CALM = 2, 3.0
 """Pictures longer that the next mask may take when the last two agreed, and the difference up to which."""
 FIRST = 3
 """Masks made one after another at the start."""
+USUAL_FPS, MOST_PACE = 30.0, 3
+LONGEST_S, MEMORY = 0.5, 0.9
+"""Seconds without a picture that are a pause, and what is kept of the mean with each picture."""
+
+
+class Pace:
+    """How many pictures at the usual rate one of this stream stands for, 1 to `MOST_PACE`."""
+
+    def __init__(self) -> None:
+        self._t: float | None = None
+        self._lasting = 1 / USUAL_FPS
+
+    def of(self, t: float) -> int:
+        """With the picture of media time t (seconds)."""
+        lasted = 0.0 if self._t is None else t - self._t
+        self._t = t
+        if 0 < lasted < LONGEST_S:
+            self._lasting = MEMORY * self._lasting + (1 - MEMORY) * lasted
+        # Somewhat early: at 29.97 or 14.9 a second, and where they come unevenly.
+        return min(max(int(self._lasting * USUAL_FPS + 0.1), 1), MOST_PACE)
 
 
 class Cadence:
@@ -27,6 +49,8 @@ class Cadence:
         self._every = max(every, 1)
         self.times = 1
         """How many times less often than that, while nobody moves fast."""
+        self.pace = 1
+        """See `Pace`: how many times sooner, counted in pictures."""
         self.restart()
 
     def restart(self) -> None:
@@ -55,7 +79,7 @@ class Cadence:
         every = self._every * (max(self.times, 1) if moved > MOVING else max(self.times, STILL_TIMES))
         if self._rested and moved <= CALM:
             every = max(every, self._every + RESTED)
-        return self._hurried or moved > JUMPED or self.age >= every
+        return self._hurried or moved > JUMPED or self.age >= ceil(every / self.pace)
 
     def answered(self) -> None:
         """The mask of the picture of the last `due` has come."""

@@ -21,7 +21,7 @@ from guardian.core.protection import TOO_DARK, CurtainReason, Protection
 from guardian.core.tracks import FaceTracks
 from guardian.vision import pictures
 from guardian.vision.answers import Doubt, believed_faces, believed_mask
-from guardian.vision.cadence import Cadence
+from guardian.vision.cadence import Cadence, Pace
 from guardian.vision.cover import CELL, STRICT_CELL, Covering, cover, curtain, curtains
 from guardian.vision.cover import held as repeated
 from guardian.vision.mask import GRID, ShownMask, Sights, apart, cover_box, visible
@@ -91,6 +91,7 @@ class VideoChain:
         self._tracks = FaceTracks(config.face_hold_s)
         self._mask = ShownMask()
         self._cadence = Cadence(config.segment_every)
+        self._pace = Pace()
         self._hands = ShownHands(hands, config, clock)
         self._prints = PrintWatch(prints, config)
         self._settled: tuple[tuple[int, int], Mode] | None = None
@@ -152,6 +153,9 @@ class VideoChain:
                 raw = replace(raw, planes=pictures.Layered.of(raw.planes))
                 size = self._settle(raw, mode)
                 self._face_finder.whole_share, self._cadence.times = ease.whole_share, ease.segment_times
+                # Where pictures are left out for want of time there is none for more work in each.
+                pace = self._pace.of(raw.t)
+                self._face_finder.pace = self._cadence.pace = pace if ease == Ease() else 1
                 masked = self._cadence.due(raw.planes)
                 self._face_finder.beside = masked
                 faces = self._find_faces(raw, size)

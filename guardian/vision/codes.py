@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +28,66 @@ _MATRIX = zxingcpp.barcode_formats_list(zxingcpp.BarcodeFormats(zxingcpp.Barcode
 _SYMBOLOGIES = frozenset(format.symbology for format in _MATRIX)
 
 
+class Care(Enum):
+    """How hard codes are tried to be read."""
+
+    QUICK = 0
+    """As a call can afford a few times a second."""
+    THOROUGH = 1
+    """As a file or a question can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A code that was read. corners: float32 (4, 2) in pixels; bars: not squares."""
+
+    text: str
+    corners: F32
+    bars: bool
+
+
+def read_codes(luma: U8, care: Care) -> tuple[Code, ...]:
+    """The codes of a picture, uint8 (h, w) of any strides, that can be read, each once."""
+    found: list[Code] = []
+    for read in _attempts(np.ascontiguousarray(luma), care):
+        for code in read:
+            if not any(_is_same(code, other) for other in found):
+                found.append(code)
+    return tuple(found)
+
+
+def _attempts(plane: U8, care: Care) -> Iterator[list[Code]]:
+    """What each way of looking reads, the likeliest first."""
+    large = plane.size > LARGE
+    half = _halved(plane)
+    if not large:
+        yield _read(plane, 1.0)
+    yield _read(half, 2.0)
+    if care is Care.QUICK:
+        return
+    if large:
+        yield _read(plane, 1.0)
+    yield _read(_halved(half), 4.0)
+
+
+def _read(plane: U8, scale: float, **options: Any) -> list[Code]:
+    """scale: how many times larger the picture is than this copy of it."""
+    found = zxingcpp.read_barcodes(plane, text_mode=zxingcpp.TextMode.Plain, **options)
+    return [
+        Code(code.text, _corners(code) * np.float32(scale), not _is_matrix(code))
+        for code in found
+        if code.text
+    ]
+
+
+def _is_same(one: Code, other: Code) -> bool:
+    """Whether two are one code that was read twice."""
+    if one.text != other.text:
+        return False
+    apart = float(np.linalg.norm(one.corners.mean(axis=0) - other.corners.mean(axis=0)))
+    return apart <= float(np.linalg.norm(np.ptp(one.corners, axis=0))) / 2
+
+
 def find_codes(luma: U8) -> tuple[Print, ...]:
     """The codes of a picture, uint8 (h, w) of any strides, in pixels of it, with what they say.
 
@@ -40,7 +105,7 @@ def _halved(plane: U8) -> U8:
 
 
 def _codes(plane: U8, scale: float) -> tuple[Print, ...]:
-    found = zxingcpp.read_barcodes(plane, return_errors=True)
+    found = zxingcpp.read_barcodes(plane, text_mode=zxingcpp.TextMode.Plain, return_errors=True)
     return tuple(_print(code, scale) for code in found if code.valid or _is_matrix(code))
 
 
@@ -50,16 +115,21 @@ def _is_matrix(code: zxingcpp.Barcode) -> bool:
 
 
 def _print(code: zxingcpp.Barcode, scale: float) -> Print:
+    grown = _corners(code) * scale
+    return Print(
+        PrintKind.CODE, tuple((float(x), float(y)) for x, y in grown), code.text if code.valid else ""
+    )
+
+
+def _corners(code: zxingcpp.Barcode) -> F32:
+    """Those of the code with its quiet zone, in order from the top left."""
     at = code.position
     points = (at.top_left, at.top_right, at.bottom_right, at.bottom_left)
     corners = np.array([(point.x, point.y) for point in points], np.float32)
     if not _is_matrix(code):
         corners = _thickened(corners)
     middle = corners.mean(axis=0)
-    grown = (middle + (corners - middle) * (1 + 2 * MARGIN)) * scale
-    return Print(
-        PrintKind.CODE, tuple((float(x), float(y)) for x, y in grown), code.text if code.valid else ""
-    )
+    return np.asarray(middle + (corners - middle) * (1 + 2 * MARGIN), np.float32)
 
 
 def _thickened(corners: F32) -> F32:

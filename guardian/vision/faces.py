@@ -6,6 +6,7 @@ of which nothing is known until then.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from typing import Protocol
 
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from guardian.core.frames import U8, Planes
 from guardian.core.geometry import Box
 from guardian.core.notes import Face, Seen, Unknown
+from guardian.core.tracks import REVISIT_FRAMES
 from guardian.vision.heaps import alone
 from guardian.vision.looks import (
     BESIDE,
@@ -79,18 +81,21 @@ class TurningFaceFinder:
         self._found: list[F32] = []
         self.looks = 0
         self.whole_share = 1.0
+        self.pace = 1
+        self._paces = deque([1], REVISIT_FRAMES)
         self.beside = False
         self.name = net.name
 
     @property
     def revisit(self) -> int:
         """Pictures until every part has been looked at again."""
-        return max((one.pictures for one in self._gaze), default=1)
+        return max((one.pictures(min(self._paces)) for one in self._gaze), default=1)
 
     def find(self, planes: Planes) -> Seen[tuple[Face, ...]] | Unknown:
         """Faces in pixels of `planes`; Unknown for a new scene that has not been seen everywhere."""
         looks: list[Look] = []
         whole = WHOLE
+        self._paces.append(self.pace)
         if planes.size != self._size:
             self._begin(planes)
             looks += [look for one in self._gaze for turn in one.turns for look in turn]
@@ -107,7 +112,7 @@ class TurningFaceFinder:
             del self._unseen[: self._at_once]
         elif not looks:
             for rota in self._rotas:
-                looks += rota.due(self.beside)
+                looks += rota.due(self.beside, self.pace)
             if looks or self.beside:
                 whole = BESIDE
         looks.append(replace(whole, area=round(whole.area * self.whole_share)))

@@ -85,10 +85,14 @@ class Round:
     turns: tuple[Turn, ...]
     every: int
 
-    @property
-    def pictures(self) -> int:
-        """Pictures at most until all turns have been taken."""
-        return len(self.turns) * self.every + len(self.turns) // 2
+    def pictures(self, pace: int = 1) -> int:
+        """Pictures at most until all turns have been taken, at a pace that is never less."""
+        every = self.every_at(pace)
+        return len(self.turns) * every + (len(self.turns) // 2 if every > 1 else 0)
+
+    def every_at(self, pace: int) -> int:
+        """One picture in so many has a turn. pace: see `guardian.core.ports.FaceFinder`."""
+        return ceil(self.every / pace)
 
 
 class Rota:
@@ -99,10 +103,10 @@ class Rota:
         self._taken = self._since = 0
         self._patience = 0
 
-    def due(self, beside: bool) -> Turn:
-        """The looks of the next picture. beside: see `guardian.core.ports.FaceFinder`."""
+    def due(self, beside: bool, pace: int = 1) -> Turn:
+        """The looks of the next picture. beside, pace: see `guardian.core.ports.FaceFinder`."""
         self._since += 1
-        every = self._round.every
+        every = self._round.every_at(pace)
         if self._since < (ceil(every / 2) if beside else every + self._patience):
             return ()
         # After one beside other work the next waits a picture longer for such company before it goes alone.

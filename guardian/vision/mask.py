@@ -32,7 +32,7 @@ HAIR = 0.7
 """How far above a cover, of the face's height, the person is hidden too."""
 ROUNDING = 0.2
 """Radius of a cover's corners, of its shorter side; the face grown by 1.3 stays inside."""
-HEAD_SHARE, HEAD_OF_WIDTH = 0.4, 1.0
+HEAD_SHARE, HEAD_OF_WIDTH = 0.4, 0.75
 """Share of a person without a found face that is hidden, from the top: of their height, and no more than
 this of their width, for somebody seen from head to foot has a small head."""
 FAST_CELLS = 24
@@ -51,7 +51,6 @@ HAND_EDGE = 2
 """Cells over which a hand's region fades, within its box."""
 _CROSS = np.ones((3, 3), np.uint8)
 _BLOCK = np.ones((5, 5), np.uint8)
-_WIDE = np.ones((7, 7), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +181,7 @@ def visible(mask: ShownMask, mode: Mode, sights: Sights, age: int = 0) -> U8:
         shown = np.asarray(cv2.min(cv2.blur(cv2.min(shown, most), (3, 3)), most), np.uint8)
     if hidden is not None:
         # Wider than the soft edge is, so that under the cover itself nothing is left.
-        soft = cv2.blur(cv2.dilate(hidden, _WIDE), (5, 5))
+        soft = cv2.blur(cv2.dilate(hidden, _BLOCK), (3, 3))
         shown = np.asarray(cv2.min(shown, cv2.bitwise_not(soft)), np.uint8)
     return shown
 

@@ -214,14 +214,14 @@ def _joined(known: list[_Carried], size: tuple[int, int]) -> Hidden:
         margin = one.margin(size)
         shift = np.array((one.way.dx * size[0] / COPY[0], one.way.dy * size[1] / COPY[1]), np.float32)
         corners = [np.array(it.corners, np.float32) + shift for it in one.prints]
-        boxes += [_around(those, margin) for those in corners]
-        cells |= _drawn(corners, margin, size)
+        boxes += [around(those, margin) for those in corners]
+        cells |= drawn(corners, margin, size)
         cells |= np.asarray(cv2.resize(one.way.changed, GRID, interpolation=cv2.INTER_NEAREST), np.uint8)
         boxes += [box.scaled(size[0] / COPY[0], size[1] / COPY[1]) for box in _pieces(one.way.changed)]
     return Hidden(cells, tuple(boxes))
 
 
-def _drawn(shapes: list[F32], margin: float, size: tuple[int, int]) -> U8:
+def drawn(shapes: list[F32], margin: float, size: tuple[int, int]) -> U8:
     """uint8 (144, 256): 255 on convex shapes, each (n, 2) in pixels, and within a margin of them."""
     cells = np.zeros(GRID[::-1], np.uint8)
     if not shapes:
@@ -234,7 +234,8 @@ def _drawn(shapes: list[F32], margin: float, size: tuple[int, int]) -> U8:
     return np.asarray(cv2.dilate(cells, reach), np.uint8)
 
 
-def _around(shape: F32, margin: float) -> Box:
+def around(shape: F32, margin: float) -> Box:
+    """The box around a shape, (n, 2) in pixels, grown by a margin."""
     x, y = (shape.min(axis=0) - margin).tolist()
     right, bottom = (shape.max(axis=0) + margin).tolist()
     return Box(x, y, right - x, bottom - y)

@@ -29,6 +29,7 @@ class Scripted:
     looks: int = 1
     revisit: int = 1
     whole_share: float = 1.0
+    pace: int = 1
     beside: bool = False
     asked: int = 0
     _left: list[Answer] = field(default_factory=list)

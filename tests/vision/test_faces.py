@@ -76,14 +76,15 @@ def test_a_small_face_is_found_within_one_turn(weights, which, gaze, side):
     assert any(face.box.iou(wanted) > 0.3 for answer in found for face in answer.value)
 
 
+@pytest.mark.parametrize("pace", [1, 2, 3])
 @pytest.mark.parametrize("gaze", [far_sighted, short_sighted])
 @pytest.mark.parametrize("size", [(640, 480), (1280, 720), (1920, 1080), (480, 640), (176, 144), (2, 2)])
-def test_every_part_of_the_picture_is_looked_at_while_a_face_is_held(gaze, size):
+def test_every_part_of_the_picture_is_looked_at_while_a_face_is_held(gaze, size, pace):
     seen = np.zeros(size[::-1], np.bool_)
     for one in gaze(*size):
-        assert one.pictures <= REVISIT_FRAMES
+        assert one.pictures(pace) <= REVISIT_FRAMES
         rota = Rota(one)
-        taken = [look for _ in range(one.pictures) for look in rota.due(beside=False)]
+        taken = [look for _ in range(one.pictures(pace)) for look in rota.due(beside=False, pace=pace)]
         assert set(taken) == {look for turn in one.turns for look in turn}
         for look in taken:
             x0, y0, x1, y1 = look.box(*size)
@@ -108,6 +109,29 @@ def test_turns_are_taken_beside_other_work_and_alone_when_there_is_none():
     assert taken_at([i % 3 == 1 for i in range(12)]) == [1, 4, 7, 10], (
         "never alone, so no other picture is late"
     )
+
+
+class SeesNobody:
+    name, multiple = "sees nobody", 32
+
+    def detect(self, _bgr):
+        return np.zeros((0, 5), np.float32)
+
+
+def test_a_face_is_held_for_a_slow_round_until_a_quick_one_has_been_all_round():
+    finder, picture = TurningFaceFinder(SeesNobody()), scene((640, 480), 1)[0]
+
+    def revisit():
+        finder.find(picture)
+        return finder.revisit
+
+    slow = revisit()
+    finder.pace = 3
+    held = [revisit() for _ in range(REVISIT_FRAMES)]
+    assert held[0] == slow, "what was seen by the slow round is not forgotten by a quick one"
+    assert held[-1] < slow
+    finder.pace = 1
+    assert revisit() == slow
     assert taken_at([i % 6 == 1 for i in range(14)]) == [1, 5, 7, 11, 13]
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from guardian.core.frames import Mode, Planes
 from guardian.core.geometry import Box
-from guardian.vision.cadence import FIRST, Cadence
+from guardian.vision.cadence import FIRST, Cadence, Pace
 from guardian.vision.mask import GRID, ShownMask, Sights, visible
 from tests.fakes.vision import canary
 
@@ -92,6 +92,22 @@ def test_masks_come_less_often_when_nothing_moves_and_at_once_in_a_hurry():
     assert not due(canary(seed=5))
     cadence.hurry()
     assert due(canary(seed=5))
+
+
+@pytest.mark.parametrize(("fps", "pace"), [(60, 1), (29.97, 1), (24, 1), (15, 2), (14.9, 2), (10, 3), (5, 3)])
+def test_the_fewer_pictures_come_the_more_each_is_looked_at(fps, pace):
+    found = Pace()
+    assert [found.of(10 + i / fps) for i in range(60)][-1] == pace
+    assert found.of(10 + 60 / fps + 30) == pace, "a pause tells nothing"
+    assert found.of(0.0) == pace, "nor does another clock"
+
+
+def test_masks_come_as_often_however_few_pictures_do():
+    cadence = Cadence(3)
+    cadence.pace = 3
+    for i in range(FIRST + 3):
+        assert cadence.due(grey(100 + 5 * i))
+        cadence.answered()
 
 
 def grey(level):

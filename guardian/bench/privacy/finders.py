@@ -38,6 +38,15 @@ class _Through:
         self._finder.whole_share = share
 
     @property
+    def pace(self) -> int:
+        """See `FaceFinder`."""
+        return self._finder.pace
+
+    @pace.setter
+    def pace(self, pace: int) -> None:
+        self._finder.pace = pace
+
+    @property
     def beside(self) -> bool:
         """See `FaceFinder`."""
         return self._finder.beside

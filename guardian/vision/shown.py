@@ -1,0 +1,168 @@
+"""Finding contacts that are held up to a camera: codes that are read, and lines of text that are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from guardian.core.contacts import Allowed, Contact, judged_code, judged_text
+from guardian.core.frames import Planes
+from guardian.core.notes import Print, PrintKind
+from guardian.core.shown import Sighting
+from guardian.core.violations import Level
+from guardian.vision.codes import Care, read_codes
+from guardian.vision.looks import fit
+from guardian.vision.pictures import small_bgr
+from guardian.vision.prints import LineFinder
+from guardian.vision.text_rows import Piece, joined, pairs, rows
+
+F32 = npt.NDArray[np.float32]
+
+READ = 0.5
+"""Confidence below which a line is not taken for text."""
+LOWEST = 8.0
+"""Pixels of height below which a line cannot be read."""
+ONCE = 0.3
+"""Share of a line's box that one found on a finer copy has to cover to take its place."""
+SOFTER = 0.6
+"""Height of a part of a line found on a finer copy, of the line's, from which on it does."""
+
+
+class LineReader(Protocol):
+    """Reads lines. One thread at a time."""
+
+    def read(self, bgr: npt.NDArray[np.uint8], corners: F32) -> tuple[str, float]:
+        """See `guardian.vision.text_reader.TextReader`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """How closely a picture is looked at. areas: of the copies in which lines are looked for, the first for
+    large letters; most_lines: that are read, the largest first."""
+
+    areas: tuple[int, ...]
+    most_lines: int
+    care: Care
+
+
+LIVE = Looking((160 * 128, 448 * 336), 12, Care.QUICK)
+CLOSE = Looking((160 * 128, 640 * 480, 1280 * 960), 200, Care.THOROUGH)
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What text means. words: by the rules of speech, None where no rule matches."""
+
+    allowed: Allowed
+    words: Callable[[str], Contact | None]
+
+    def line(self, text: str) -> tuple[Contact, ...]:
+        """The contacts in a line of text."""
+        found = judged_text(text, self.allowed)
+        if any(contact.level is not Level.PASS for contact in found):
+            return found
+        said = self.words(text)
+        return found if said is None else (*found, said)
+
+
+@dataclass(frozen=True, slots=True)
+class TextSense:
+    """Finds lines and reads them."""
+
+    lines: LineFinder
+    reader: LineReader
+
+
+class ShownFinder:
+    """Does what `guardian.core.ports.ContactFinder` says."""
+
+    name = "shown"
+
+    def __init__(self, text: TextSense | None, judge: Judge, looking: Looking = LIVE) -> None:
+        """text: None where nothing can be read."""
+        self._text = text
+        self._judge = judge
+        self._looking = looking
+
+    def find(self, planes: Planes, kind: PrintKind) -> Iterator[tuple[Sighting, ...] | None]:
+        """See `guardian.core.ports.ContactFinder`."""
+        if kind is PrintKind.CODE:
+            yield self._codes(planes)
+        elif self._text is None:
+            yield ()
+        else:
+            yield from self._contacts_written(self._text, planes)
+
+    def _codes(self, planes: Planes) -> tuple[Sighting, ...]:
+        found = read_codes(planes.y, self._looking.care)
+        return tuple(
+            Sighting(
+                judged_code(code.text, self._judge.allowed, bars=code.bars),
+                _place(PrintKind.CODE, code.corners, code.text),
+            )
+            for code in found
+        )
+
+    def _contacts_written(self, text: TextSense, planes: Planes) -> Iterator[tuple[Sighting, ...] | None]:
+        w, h = planes.size
+        boxes: list[F32] = []
+        for area in self._looking.areas:
+            copy = small_bgr(planes, fit(w, h, min(area, w * h), text.lines.multiple))
+            scale = np.array((w / copy.shape[1], h / copy.shape[0]), np.float32)
+            boxes = _once(boxes, [np.asarray(box * scale, np.float32) for box in text.lines.detect(copy)])
+            yield None
+        full = small_bgr(planes, (w, h))
+        pieces: list[Piece] = []
+        for box in sorted(boxes, key=_height, reverse=True)[: self._looking.most_lines]:
+            if _height(box) < LOWEST:
+                break
+            said, sure = text.reader.read(full, box)
+            if sure >= READ and said.strip():
+                pieces.append(Piece(said.strip(), box, sure))
+            yield None
+        yield self._judged(pieces)
+
+    def _judged(self, pieces: Sequence[Piece]) -> tuple[Sighting, ...]:
+        found = rows(pieces)
+        whole = [(row, contact) for row in found for contact in self._judge.line(row.text)]
+        both = [joined(one, other, "\n") for one, other in pairs(found)]
+        split = [
+            (piece, contact)
+            for piece in both
+            for contact in judged_text(piece.text, self._judge.allowed)
+            if "\n" in contact.text
+        ]
+        return tuple(
+            Sighting(contact, _place(PrintKind.TEXT, piece.corners), piece.sure)
+            for piece, contact in whole + split
+        )
+
+
+def _once(coarse: list[F32], fine: list[F32]) -> list[F32]:
+    """Boxes of lines, each once: as the finer copy has it, unless that took a large line for its parts."""
+    kept = [box for box in coarse if not any(_replaces(one, box) for one in fine)]
+    return kept + [box for box in fine if not any(_shared(box, other) > ONCE for other in kept)]
+
+
+def _replaces(fine: F32, coarse: F32) -> bool:
+    return _height(fine) >= SOFTER * _height(coarse) and _shared(coarse, fine) > ONCE
+
+
+def _shared(one: F32, other: F32) -> float:
+    """Share of one box that another one covers."""
+    shared, _ = cv2.intersectConvexConvex(one, other)
+    return float(shared) / max(float(cv2.contourArea(one)), 1.0)
+
+
+def _height(box: F32) -> float:
+    return float(min(cv2.minAreaRect(box)[1]))
+
+
+def _place(kind: PrintKind, corners: F32, text: str = "") -> Print:
+    return Print(kind, tuple((float(x), float(y)) for x, y in corners), text)
