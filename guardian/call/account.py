@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,9 +138,14 @@ class VoiceAccount:
         """Spans that never came: kept apart, as nobody else has heard them either."""
 
 
-def coverage(seconds: float, picture: PictureAccount, voices: Mapping[Role, VoiceAccount]) -> dict[str, Any]:
-    """Seconds of call, seen and heard, and the spans that were not."""
-    lapses = list(picture.lapses.spans)
+def coverage(
+    seconds: float,
+    picture: PictureAccount,
+    voices: Mapping[Role, VoiceAccount],
+    others: Iterable[LapseBook] = (),
+) -> dict[str, Any]:
+    """Seconds of call, seen and heard, and the spans that were not, those of `others` too."""
+    lapses = [*picture.lapses.spans, *(span for book in others for span in book.spans)]
     for voice in voices.values():
         lapses += [*voice.lapses.spans, *voice.losses.spans]
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -63,8 +63,24 @@ class SpeechTap(Protocol):
     def chunks(self, sound: Opaque, t: float) -> Iterator[AudioChunk]: ...
 
 
+class PictureTap(Protocol):
+    """Turns encoded video into pictures, beside its way. One thread at a time."""
+
+    def decode(self, frames: Sequence[Opaque]) -> RawFrame | None:
+        """Takes the next frames, in order; the last picture among them that is whole, if any."""
+        ...
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether nothing can be decoded before a key frame has come."""
+        ...
+
+
 class Relay(Protocol):
     """Encoded video of one leg on its way to the other."""
+
+    also: Callable[[Opaque], None] | None
+    """Is given every frame that comes."""
 
     def put(self, frame: Opaque) -> None: ...
 
@@ -101,3 +117,4 @@ class LegMaker:
     """Makes a relay; the argument is called when it needs a key frame."""
     ended: type[Exception]
     """What `next_picture` raises when nothing more will come."""
+    picture_tap: Callable[[], PictureTap]

@@ -12,7 +12,8 @@ from guardian.call.lane import Lane, log_not_loaded
 from guardian.call.slots import Closed, Latest
 from guardian.core.config import WorkConfig
 from guardian.core.frames import Mode, RawFrame, SafeFrame, Showing, State
-from guardian.core.ladder import Ladder
+from guardian.core.ladder import Ease, Ladder
+from guardian.core.notes import Print, PrintKind
 from guardian.core.ports import CurtainMaker, Protector
 from guardian.core.protection import CurtainReason
 
@@ -103,6 +104,16 @@ class PictureWay:
         self._came += 1
         if self._allowed and self._came % self._ladder.ease.keep_every == 0:
             self._inbox.put((raw, now))
+
+    @property
+    def ease(self) -> Ease:
+        """What is done less now to keep the budget."""
+        return self._ladder.ease
+
+    def hide(self, raw: RawFrame, kind: PrintKind, places: tuple[Print, ...]) -> None:
+        """All that was found of one kind in a picture and is not to be seen from now on."""
+        if self._protector is not None:
+            self._protector.hide(raw, kind, places)
 
     def distrust(self, reason: str) -> None:
         """The next pictures may be damaged or of another camera."""

@@ -17,6 +17,7 @@ from typing import Any
 from guardian.call.legs import Leg, LegMaker, Sources
 from guardian.call.picture import PictureWay
 from guardian.call.sound import VoiceWay
+from guardian.call.watching import WatchWay
 from guardian.core.calls import Answer, CallEventType
 from guardian.core.config import WorkConfig
 from guardian.core.errors import CallFailed, GuardianError, NoSuchCall, OfferRefused, SfuRefused
@@ -40,6 +41,8 @@ class Ways:
 
     picture: PictureWay
     voices: Mapping[Role, VoiceWay]
+    watches: Mapping[Role, WatchWay] = field(default_factory=dict)
+    """Whose pictures are searched for contacts."""
 
 
 @dataclass(slots=True)
@@ -74,7 +77,9 @@ class Seats:
         self._tell = tell
         self._tasks: asyncio.TaskGroup | None = None
         self._seats = {role: _Seat() for role in Role}
-        self._relay = maker.relay(self._ask_merchant)
+        self._relay = maker.relay(self.ask_merchant)
+        if Role.MERCHANT in ways.watches:
+            self._relay.also = ways.watches[Role.MERCHANT].encoded
         self.connected_since: float | None = None
         """Monotonic seconds since when anybody has been in the call."""
 
@@ -216,7 +221,8 @@ class Seats:
             for leg in seat.legs:  # Their tasks were ended before they had begun.
                 await _closed(leg)
 
-    def _ask_merchant(self) -> None:
+    def ask_merchant(self) -> None:
+        """Asks for a key frame of the merchant's video."""
         leg = self._seats[Role.MERCHANT].leg
         if leg is not None:
             leg.request_key_frame()
@@ -301,7 +307,7 @@ class Seats:
 
     async def _drain_pictures(self, leg: Leg) -> None:
         """Takes the shopper's pictures at once, so that none wait in the media library."""
-        seat = self._seats[Role.SHOPPER]
+        seat, watch = self._seats[Role.SHOPPER], self._ways.watches.get(Role.SHOPPER)
         while True:
             try:
                 raw = await leg.next_picture(_WAIT_S)
@@ -311,6 +317,8 @@ class Seats:
                 return
             if seat.leg is leg:
                 self._ways.picture.put(raw)
+                if watch is not None:
+                    watch.picture(raw)
 
 
 async def _closed(leg: Leg) -> None:

@@ -86,6 +86,8 @@ class Part(StrEnum):
 
     PICTURE = "picture"
     HEARING = "hearing"
+    WATCHING = "watching"
+    """Looking for contacts that are held up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from guardian.core.ladder import Ease
 from guardian.core.notes import Face, FrameNotes, Hand, Lapse, Print, PrintKind, Seen, Unknown
 from guardian.core.protection import CurtainReason
 from guardian.core.sfu import Place
+from guardian.core.shown import Sighting
 from guardian.core.tokens import Hypothesis
 from guardian.core.violations import Role, ViolationChange
 
@@ -78,6 +79,19 @@ class PrintFinder(Protocol):
         ...
 
 
+class ContactFinder(Protocol):
+    """Finds contacts in the pictures of one leg, one after the other."""
+
+    name: str
+
+    def find(self, planes: Planes, kind: PrintKind) -> Iterator[tuple[Sighting, ...] | None]:
+        """The contacts of one picture, benign ones too, in steps of a few dozen milliseconds.
+
+        None while there is more to do, then all that was found. One thread at a time; may raise.
+        """
+        ...
+
+
 class Recogniser(Protocol):
     """Turns one speaker's sound into timed tokens. Not shared between speakers or threads."""
 
@@ -115,6 +129,10 @@ class Protector(Protocol):
 
     def distrust(self, reason: str) -> None:
         """Trust has to be earned again from the next frame on. From any thread."""
+        ...
+
+    def hide(self, raw: RawFrame, kind: PrintKind, places: tuple[Print, ...]) -> None:
+        """What else is not to be seen: all that was found of one kind in a frame. From any thread."""
         ...
 
 
@@ -160,8 +178,11 @@ class Sink(Protocol):
 class CallHost(Protocol):
     """Runs calls. Raises the errors of `guardian.core.errors` only."""
 
-    async def open(self, spec: CallSpec) -> None:
-        """Admits a call. HostFull, CallExists, CallFailed."""
+    async def open(self, spec: CallSpec, rules: str = "") -> None:
+        """Admits a call. rules: a packed `RuleBook`; empty: the call process reads those configured.
+
+        HostFull, CallExists, CallFailed.
+        """
         ...
 
     async def offer(self, call_id: str, role: Role, sdp: str) -> Answer:
@@ -186,6 +207,10 @@ class CallHost(Protocol):
 
     async def set_scopes(self, call_id: str, scopes: Sequence[Scope]) -> None:
         """Changes the consent from now on. NoSuchCall."""
+        ...
+
+    async def use_rules(self, call_id: str, rules: str) -> None:
+        """Changes what voices are judged by, to a packed `RuleBook`. NoSuchCall, CallFailed."""
         ...
 
     def status(self, call_id: str) -> Mapping[str, Any]:

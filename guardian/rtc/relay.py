@@ -35,6 +35,8 @@ class VideoRelay:
         """Counts the sources: the timestamps of one have nothing to do with those of another."""
         self.skipped = 0
         """Frames that came and were not handed out."""
+        self.also: Callable[[EncodedFrame], None] | None = None
+        """Is given every frame that comes, whoever reads."""
         self._clock = clock
         self._reader: object | None = None
         self._read_at = float("-inf")
@@ -51,7 +53,11 @@ class VideoRelay:
 
     def put(self, frame: EncodedFrame) -> None:
         """A frame has come in."""
-        if self._closed or not self._is_read():
+        if self._closed:
+            return
+        if self.also is not None:
+            self.also(frame)
+        if not self._is_read():
             return
         waited = frame.arrived - self._frames[0].arrived if self._frames else 0.0
         longest = _SKIP_S if frame.key else _BEHIND_S

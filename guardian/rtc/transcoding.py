@@ -14,6 +14,15 @@ _DECODERS = {"VP8": "vp8", "H264": "h264"}
 _DECODE_S = 5.0
 
 
+def video_decoder(codec: str) -> av.VideoCodecContext:
+    """A decoder of `VP8` or `H264` with one thread that refuses giants."""
+    decoder = av.CodecContext.create(_DECODERS[codec], "r")
+    assert isinstance(decoder, av.VideoCodecContext)
+    decoder.thread_count = 1
+    decoder.options = {"max_pixels": str(MOST_PIXELS)}
+    return decoder
+
+
 class Transcoder:
     """Decodes in a thread of its own; the sender encodes what comes out."""
 
@@ -32,11 +41,7 @@ class Transcoder:
 
     def _decoded(self, frame: EncodedFrame) -> av.VideoFrame | None:
         if self._decoder is None or frame.codec != self._codec:
-            decoder = av.CodecContext.create(_DECODERS[frame.codec], "r")
-            assert isinstance(decoder, av.VideoCodecContext)
-            decoder.thread_count = 1
-            decoder.options = {"max_pixels": str(MOST_PIXELS)}
-            self._decoder, self._codec = decoder, frame.codec
+            self._decoder, self._codec = video_decoder(frame.codec), frame.codec
         packet: av.Packet[Any] = av.Packet(frame.data)
         pictures = self._decoder.decode(packet)
         return pictures[-1] if pictures else None

@@ -10,12 +10,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from guardian.core.contacts import Allowed, Contact, judged_code, judged_text
+from guardian.core.contacts import Allowed, Contact, ContactKind, judged_code, judged_text
 from guardian.core.frames import Planes
 from guardian.core.notes import Print, PrintKind
 from guardian.core.shown import Sighting
 from guardian.core.violations import Level
 from guardian.vision.codes import Care, read_codes
+from guardian.vision.following import copy_of, moved
 from guardian.vision.looks import fit
 from guardian.vision.pictures import small_bgr
 from guardian.vision.prints import LineFinder
@@ -23,6 +24,10 @@ from guardian.vision.text_rows import Piece, joined, pairs, rows
 
 F32 = npt.NDArray[np.float32]
 
+REMEMBERED = {PrintKind.CODE: 4, PrintKind.TEXT: 5}
+"""Looks at most for which the answer of an unchanged scene stands."""
+STILL = 0.25
+"""Shift in cells of the small copy below which a scene has not moved."""
 READ = 0.5
 """Confidence below which a line is not taken for text."""
 LOWEST = 8.0
@@ -79,8 +84,22 @@ class TextSense:
     reader: LineReader
 
 
+@dataclass(slots=True)
+class _Last:
+    """What the last look at a scene has found, and how often that scene was looked at, or was not."""
+
+    copy: F32
+    found: tuple[Sighting, ...] = ()
+    looks: int = 1
+    left_out: int = 0
+
+
 class ShownFinder:
-    """Does what `guardian.core.ports.ContactFinder` says."""
+    """Does what `guardian.core.ports.ContactFinder` says.
+
+    A scene that has not changed is not looked at again, but for the second time (the first picture of a scene
+    may be blurred) and now and then.
+    """
 
     name = "shown"
 
@@ -89,15 +108,38 @@ class ShownFinder:
         self._text = text
         self._judge = judge
         self._looking = looking
+        self._last: dict[PrintKind, _Last] = {}
 
     def find(self, planes: Planes, kind: PrintKind) -> Iterator[tuple[Sighting, ...] | None]:
         """See `guardian.core.ports.ContactFinder`."""
+        last = self._scene(planes, kind)
+        if last.looks > 2 and last.left_out < REMEMBERED[kind]:
+            last.left_out += 1
+            yield last.found
+            return
+        last.left_out = 0
+        for found in self._looked(planes, kind):
+            if found is not None:
+                last.found = found
+            yield found
+
+    def _looked(self, planes: Planes, kind: PrintKind) -> Iterator[tuple[Sighting, ...] | None]:
         if kind is PrintKind.CODE:
             yield self._codes(planes)
         elif self._text is None:
             yield ()
         else:
             yield from self._contacts_written(self._text, planes)
+
+    def _scene(self, planes: Planes, kind: PrintKind) -> _Last:
+        """What is known of the scene of a picture."""
+        copy, last = copy_of(planes), self._last.get(kind)
+        way = None if last is None else moved(last.copy, copy)
+        if last is None or way is None or way.changed.any() or max(abs(way.dx), abs(way.dy)) > STILL:
+            last = self._last[kind] = _Last(copy)
+        else:
+            last.looks += 1
+        return last
 
     def _codes(self, planes: Planes) -> tuple[Sighting, ...]:
         found = read_codes(planes.y, self._looking.care)
@@ -130,7 +172,7 @@ class ShownFinder:
 
     def _judged(self, pieces: Sequence[Piece]) -> tuple[Sighting, ...]:
         found = rows(pieces)
-        whole = [(row, contact) for row in found for contact in self._judge.line(row.text)]
+        whole = [(row, contact) for row in found for contact in self._judge.line(row.text) or (plain(row),)]
         both = [joined(one, other, "\n") for one, other in pairs(found)]
         split = [
             (piece, contact)
@@ -142,6 +184,11 @@ class ShownFinder:
             Sighting(contact, _place(PrintKind.TEXT, piece.corners), piece.sure)
             for piece, contact in whole + split
         )
+
+
+def plain(row: Piece) -> Contact:
+    """Text that reaches nobody."""
+    return Contact(ContactKind.TEXT, row.text, Level.PASS, "shown.text")
 
 
 def _once(coarse: list[F32], fine: list[F32]) -> list[F32]:

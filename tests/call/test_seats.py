@@ -98,7 +98,7 @@ class Desk:
         self.picture = FakePicture()
         self.voices = {role: FakeVoice() for role in Role}
         self.meetings = []
-        maker = LegMaker(self.open, None, self.meet, self.relay, Nothing)
+        maker = LegMaker(self.open, None, self.meet, self.relay, Nothing, None)
         config = WorkConfig(limits=CallLimits(answer_s=0.5))
         self.seats = Seats(config, maker, Ways(self.picture, self.voices), self.tell)
 
@@ -237,7 +237,7 @@ def test_of_two_offers_the_newer_one_counts_also_when_it_is_answered_first():
                 leg.answered = slow
             return leg
 
-        desk.seats._maker = LegMaker(open_slow, None, desk.meet, desk.relay, Nothing)
+        desk.seats._maker = LegMaker(open_slow, None, desk.meet, desk.relay, Nothing, None)
         async with asyncio.TaskGroup() as tasks:
             older = tasks.create_task(refused(desk.seats.answer(SHOPPER, "v=0"), OfferRefused, "newer offer"))
             await settle()

@@ -84,7 +84,7 @@ def told(scenario):
             return legs[-1]
 
         shop = Workshop(
-            LegMaker(open_leg, no_models, no_models, FakeRelay, Nothing),
+            LegMaker(open_leg, no_models, no_models, FakeRelay, Nothing, no_models),
             Eyes(no_models, no_models),
             no_models,
             dict,
