@@ -22,3 +22,8 @@ def resource(*parts: str) -> Path:
         return path
     name = "/".join(parts)
     raise ConfigError(f"{name} is missing from this installation; install guardian-sidecar again.")
+
+
+def rules_folder(rules_dir: str) -> Path:
+    """The folder of the rules in use: the one configured, or where that is empty the shipped one."""
+    return Path(rules_dir).expanduser() if rules_dir else resource("configs", "rules")

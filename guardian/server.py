@@ -25,6 +25,10 @@ from guardian.desk import Desk
 from guardian.events.envelope import Envelope, Issuer
 from guardian.events.pump import Pump
 from guardian.events.sinks import FileSink, WebhookSink, WebhookTarget
+from guardian.resources import resource, rules_folder
+from guardian.rule_desk import ServerRules, Surroundings
+from guardian.rule_keeper import RuleKeeper
+from guardian.rule_watch import RuleWatch
 from guardian.setting_tables import WebhookSettings
 from guardian.settings import Settings
 from guardian.store.lock import DataLock
@@ -100,6 +104,7 @@ class _Server:
         self.metrics = Metrics()
         self.register = Register()
         self.work = settings.work_config()
+        self.keeper = RuleKeeper(rules_folder(self.work.speech.rules_dir))
         self.sinks = _sinks(settings)
         data = Path(settings.data_dir).expanduser()
         self.lock = DataLock(data)
@@ -110,6 +115,7 @@ class _Server:
         self.loop = asyncio.get_running_loop()
         self.pump = Pump(self.outbox, self.sinks, self._told)
         self.desk = Desk(self.outbox, Envelope(issuer), self.metrics, self._kept)
+        self.rules = RuleWatch(self.keeper, self._live, self.metrics)
         self.host: CallHost | None = None
         self.calls: CallCollector | None = None
         self.stopping = False
@@ -136,6 +142,7 @@ class _Server:
             try:
                 async with make_host(self.work, self.publish) as host:
                     self.host = host
+                    side.append(tasks.create_task(self.rules.run(host), name="rules"))
                     web = self._web(host)
                     serving = tasks.create_task(web.serve(sockets=[self.listener]), name="http")
                     try:
@@ -188,6 +195,9 @@ class _Server:
             metrics=self.metrics.render,
             ice_servers=self._ice_servers,
             count=lambda method, status: self.metrics.requests.labels(method, str(status)).inc(),
+            rules=ServerRules(
+                self.keeper, Surroundings(resource("configs", "rules"), self._tenants, self._rules_changed)
+            ),
         )
         config = uvicorn.Config(
             create_app(parts),
@@ -224,6 +234,19 @@ class _Server:
     def _ice_servers(self) -> Sequence[IceServer]:
         work = self.work
         return with_credentials(work.media, work.limits, time.time(), secrets.token_hex(8)).ice_servers
+
+    def _tenants(self) -> frozenset[str]:
+        return frozenset(key.tenant for key in self.keys.all() if key.revoked_at is None)
+
+    def _rules_changed(self, tenant: str, file: str) -> None:
+        self.log.info("a rule file was changed by the API", tenant=tenant, file=file)
+        self.rules.wake()
+
+    def _live(self) -> Iterator[CallSpec]:
+        for call_id in self.register.live():
+            call = self.register.any_tenant(call_id)
+            if call is not None:
+                yield call.spec
 
     def _statuses(self) -> Iterator[dict[str, object]]:
         for call_id in self.register.live():

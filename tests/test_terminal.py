@@ -24,11 +24,10 @@ main()
 """
 INTERRUPTED_WHILE_LOADING = """
 import sys
-from guardian.commands import rules
+from guardian.speech import rules_folder
 def check(*arguments, **options):
     raise ImportError("initialization failed") from KeyboardInterrupt()
-import guardian.ears
-guardian.ears.rules_for = check
+rules_folder.read_folder = check
 from guardian.cli import main
 main()
 """

@@ -2,6 +2,8 @@
 
 GuardianError                  one sentence: what is wrong and what to do
 ├── ConfigError                settings or rules that cannot be used
+├── NoSuchRule                 a rule or a rule file is not here
+├── RulesKept                  the rules may not be changed this way, or not by whoever asks
 ├── ModelMissing               a role has no weights and no fallback
 ├── MediaError                 a file or stream that cannot be read or written
 ├── CallError                  an operation on a call that cannot be done
@@ -23,6 +25,14 @@ class GuardianError(Exception):
 
 class ConfigError(GuardianError):
     """Settings or rules that cannot be used."""
+
+
+class NoSuchRule(GuardianError):
+    """A rule or a rule file is not here, or is not the caller's."""
+
+
+class RulesKept(GuardianError):
+    """The rules may not be changed this way, or not by whoever asks."""
 
 
 class ModelMissing(GuardianError):

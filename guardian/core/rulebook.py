@@ -118,8 +118,13 @@ class RuleBook:
     contexts: Mapping[str, Context]
     entries: tuple[Entry, ...]
 
+    @property
+    def label(self) -> str:
+        """Name and fingerprint, as `default@1a2b3c4d5e6f`."""
+        return f"{self.name}@{self.fingerprint}"
+
     def packed(self) -> str:
-        """The book as printable ASCII, about a tenth of the size of its JSON."""
+        """The book as one line of printable ASCII that begins with its label."""
         body = {
             "name": self.name,
             "fingerprint": self.fingerprint,
@@ -131,12 +136,17 @@ class RuleBook:
             "entries": [[e.concept, e.text, e.keys, e.bases, e.tones] for e in self.entries],
         }
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-        return base64.b85encode(zlib.compress(text.encode("utf-8"), 6)).decode("ascii")
+        return f"{self.label} {base64.b85encode(zlib.compress(text.encode('utf-8'), 6)).decode('ascii')}"
 
 
-def unpacked(text: str) -> RuleBook:
+def label_of(packed: str) -> str:
+    """The label of a packed book."""
+    return packed.partition(" ")[0]
+
+
+def unpacked(packed: str) -> RuleBook:
     """The opposite of `RuleBook.packed`, for what one's own server sent."""
-    body = json.loads(zlib.decompress(base64.b85decode(text)))
+    body = json.loads(zlib.decompress(base64.b85decode(packed.partition(" ")[2])))
     contexts = [
         Context(name, Where(where), within, _patterns(patterns))
         for name, where, within, patterns in body["contexts"]

@@ -34,8 +34,8 @@ class Hit:
     """A rule that matched units[start:end].
 
     phrase: the pattern as the rule writes it; heard: the units; excuse: name of the context that
-    makes it innocent, or empty. Times in media seconds, score 0..1. ruleset: name and fingerprint of the
-    rules it was found by, as `default@1a2b3c4d5e6f`.
+    makes it innocent, or empty. Times in media seconds, score 0..1. ruleset: label of
+    the rules it was found by, as `default@1a2b3c4d5e6f`.
     """
 
     rule: Rule
@@ -155,7 +155,6 @@ class RuleSet:
         self.book = book
         self.rules = book.rules
         self.lexicon = Lexicon(book.entries)
-        self._ruleset = f"{book.name}@{book.fingerprint}"
         self._by_anchor = _anchors(
             (number, pattern)
             for number, rule in enumerate(self.rules)
@@ -204,7 +203,7 @@ class RuleSet:
             score=round(score * (EXCUSED if excuse else 1.0), 3),
             excuse=excuse,
             words=tuple(Token(u.text, u.t_start, u.t_end, round(u.confidence, 3)) for u in units),
-            ruleset=self._ruleset,
+            ruleset=self.book.label,
         )
 
     def _excuse(self, rule: Rule, match: _Match, heard: _Heard) -> str:

@@ -99,7 +99,7 @@ class Supervisor:
 
     # --- CallHost -----------------------------------------------------------------------------
 
-    async def open(self, spec: CallSpec) -> None:
+    async def open(self, spec: CallSpec, rules: str = "") -> None:
         """Admits a call and starts its process. HostFull, CallExists, CallFailed."""
         if spec.call_id in self._workers or spec.call_id in self._finished:
             raise CallExists("A call with this call_id exists already; choose another.")
@@ -107,7 +107,7 @@ class Supervisor:
             raise HostFull("Guardian is shutting down; use another instance.", 30)
         if len(self._workers) >= self._work.limits.max_calls:
             raise HostFull("Every slot is taken; try again later or use another instance.", 5)
-        worker = Worker(spec)
+        worker = Worker(spec, rules)
         self._workers[spec.call_id] = worker
         worker.task = self._tasks.create_task(self._attend(worker), name=f"call-{spec.call_id}")
         try:
@@ -169,6 +169,10 @@ class Supervisor:
     async def set_scopes(self, call_id: str, scopes: Sequence[Scope]) -> None:
         """Changes the consent. NoSuchCall, CallFailed."""
         await self._ask(call_id, Action.SET_SCOPES, scopes=sorted(scopes))
+
+    async def use_rules(self, call_id: str, rules: str) -> None:
+        """Changes what voices are judged by. NoSuchCall, CallFailed."""
+        await self._ask(call_id, Action.USE_RULES, rules=rules)
 
     def status(self, call_id: str) -> Mapping[str, Any]:
         """The last status of a running call, or the final one of an ended call. NoSuchCall."""
@@ -236,6 +240,7 @@ class Supervisor:
                 "do": Action.START,
                 "spec": spec_to_json(worker.spec),
                 "config": asdict(self._config_of_a_call()),
+                "rules": worker.rules,
             }
         )
 

@@ -18,8 +18,10 @@ _DUMP_S = 0.3
 class Worker:
     """One call and its process."""
 
-    def __init__(self, spec: CallSpec) -> None:
+    def __init__(self, spec: CallSpec, rules: str) -> None:
         self.spec = spec
+        self.rules = rules
+        """What it is told to begin with."""
         self.process: asyncio.subprocess.Process | None = None
         self.handle: Handle | None = None
         self.link: Link | None = None

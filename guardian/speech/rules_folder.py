@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from guardian.core.errors import ConfigError
+from guardian.core.errors import ConfigError, Unavailable
 from guardian.core.rulebook import RuleBook, RuleFault, RulesRefused
 from guardian.core.rules import RuleSet
 from guardian.speech.rules_compile import Compiled, compiled, overlaid
@@ -126,6 +128,25 @@ def _text_of(file: Path, folder: Path) -> str:
         raise ConfigError(f"The rule file {file} cannot be read ({why}); make it readable.") from None
 
 
+def write_file(path: Path, text: str | None) -> None:
+    """Writes a rule file whole or not at all; None removes it. Unavailable when the disk refuses."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        if text is None:
+            path.unlink(missing_ok=True)
+            return
+        path.parent.mkdir(exist_ok=True)
+        with draft.open("w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        why = (error.strerror or "failed").lower()
+        raise Unavailable(f"The rule file {path.name} cannot be written ({why}); see its folder.") from error
+
+
 def rulebooks(texts: Texts) -> Rulebooks:
     """All rules of these files, every overlay tried by itself. RulesRefused with every fault."""
     return _rulebooks(tuple(sorted(texts.items())))
@@ -140,6 +161,10 @@ def _rulebooks(texts: tuple[tuple[str, str], ...]) -> Rulebooks:
         try:
             if file.startswith(f"{OVERLAYS}/"):
                 name = file.removeprefix(f"{OVERLAYS}/").removesuffix(".yaml")
+                if not FILE_NAME.fullmatch(file):
+                    detail = "the name of an overlay has letters, digits, ., _ and - only; rename the file."
+                    faults.append(RuleFault(file, 1, "", detail))
+                    continue
                 overlays[name] = Overlay(name, read_overlay(file, text))
             else:
                 whole.add(read_rules(file, text))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter as TallyCounter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
@@ -52,6 +53,15 @@ class Metrics:
             "guardian_loop_lag_last_seconds", "The last loop lag measured", registry=self._registry
         )
 
+        self.rule_edits = Counter(
+            "guardian_rule_edits", "Edits of the rules noticed", ["outcome"], registry=self._registry
+        )
+        self.rules_refused = Gauge(
+            "guardian_rules_refused",
+            "1 while the rule files cannot be used and older rules are in force",
+            registry=self._registry,
+        )
+
     def watch(self, collector: Collector) -> None:
         """Adds something that is asked at each scrape."""
         self._registry.register(collector)
@@ -73,10 +83,12 @@ class CallCollector(Collector):
         self._capacity = capacity
         self._pending = pending
         self._ended: Stages = {}
+        self._ended_shadows: TallyCounter[str] = TallyCounter()
 
     def retire(self, status: Mapping[str, Any]) -> None:
-        """Keeps the times of a call that has ended, so that the histograms never go down."""
+        """Keeps the times and counts of a call that has ended, so that they never go down."""
         self._ended = _merged(self._ended, [status])
+        self._ended_shadows += _shadows([status])
 
     def describe(self) -> Iterable[Metric]:
         """Nothing is asked at registration."""
@@ -97,6 +109,7 @@ class CallCollector(Collector):
         yield _states(statuses)
         yield _worst(statuses)
         yield _histograms(_merged(self._ended, statuses))
+        yield _shadow_hits(self._ended_shadows + _shadows(statuses))
 
 
 def _states(statuses: list[Mapping[str, Any]]) -> Metric:
@@ -108,6 +121,22 @@ def _states(statuses: list[Mapping[str, Any]]) -> Metric:
     family = GaugeMetricFamily("guardian_calls", "Live calls by state of protection", labels=["state"])
     for state, count in sorted(counts.items()):
         family.add_metric([state], count)
+    return family
+
+
+def _shadows(statuses: Iterable[Mapping[str, Any]]) -> TallyCounter[str]:
+    counted: TallyCounter[str] = TallyCounter()
+    for status in statuses:
+        counted.update((status.get("rules") or {}).get("shadow_hits") or {})
+    return counted
+
+
+def _shadow_hits(counted: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(
+        "guardian_shadow_hits", "Attempts that rules in shadow would have told of", labels=["rule"]
+    )
+    for rule, count in sorted(counted.items()):
+        family.add_metric([rule], count)
     return family
 
 

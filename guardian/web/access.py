@@ -51,7 +51,11 @@ def require_caller(request: Request) -> Caller:
 
 def require_key(request: Request) -> Caller:
     """A caller with an API key, on this machine too; else Problem 401."""
-    caller = identify(parts_of(request), request)
+    parts = parts_of(request)
+    if parts.keyless():
+        detail = "An API key is needed here, on this machine too: make one with `guardian keys init`, and"
+        raise Problem(401, f"{detail} send it as Authorization: Bearer <key>.", _CHALLENGE)
+    caller = identify(parts, request)
     if caller is None or caller.key_id is None:
         raise Problem(401, "An API key is needed: Authorization: Bearer <key>.", _CHALLENGE)
     return caller

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from guardian.web import calls, demo, legs, ops, problems
+from guardian.web import calls, demo, legs, ops, problems, rules
 from guardian.web.front import Front
 from guardian.web.parts import Parts
 
@@ -26,7 +26,7 @@ def create_app(parts: Parts) -> ASGIApp:
         redirect_slashes=False,
     )
     app.state.parts = parts
-    routers = [module.router for module in (calls, legs, ops, demo)]
+    routers = [module.router for module in (calls, legs, rules, ops, demo)]
     problems.install(app, [*app.routes, *(route for router in routers for route in router.routes)])
     for router in routers:
         app.include_router(router)

@@ -18,12 +18,19 @@ from starlette.requests import Request
 
 from guardian.core.calls import Scope
 from guardian.core.frames import Mode
+from guardian.core.rule_desk import RuleQuestion
+from guardian.core.rulebook import RuleState
 from guardian.core.sfu import Place, place_from_json
 from guardian.core.violations import Role
 from guardian.web.problems import Problem
 
 CALL_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _METADATA_BYTES = 4096
+
+Overlays = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")], ...], Field(max_length=4)
+]
+"""Overlays of the rules by name, in the order in which they are laid."""
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -70,6 +77,7 @@ class CreateCall(Body):
     order_ref: str | None = Field(default=None, max_length=256)
     consent: Consent | None = None
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    overlays: Overlays = ()
 
     @field_validator("metadata")
     @classmethod
@@ -81,6 +89,31 @@ class CreateCall(Body):
         if size > _METADATA_BYTES:
             raise ValueError(f"metadata has {_METADATA_BYTES} bytes at most")
         return value
+
+
+class RuleChange(Body):
+    """`PATCH /v1/rules/{id}`."""
+
+    state: RuleState
+
+
+class RuleLines(Body):
+    """`POST /v1/rules/test`: written lines, judged as a call with this merchant and these overlays would."""
+
+    lines: tuple[Annotated[str, Field(max_length=500)], ...] = Field(min_length=1, max_length=1000)
+    speaker: Role = Role.MERCHANT
+    merchant: str = Field(default="", max_length=128)
+    overlays: Overlays = ()
+
+    def question(self, tenant: str) -> RuleQuestion:
+        """The question as the core has it."""
+        return RuleQuestion(tenant, self.merchant, self.overlays, self.speaker, self.lines)
+
+
+class RuleProposal(RuleLines):
+    """`POST /v1/rules/backtest`: the same lines by the rules in force and with these files put."""
+
+    files: dict[str, str | None] = Field(min_length=1, max_length=100)
 
 
 class SfuEndpoint(Body):
@@ -197,3 +230,23 @@ def _words(item: Any) -> str:
         return "is missing"
     message = str(item["msg"]).removeprefix("Value error, ")
     return message[0].lower() + message[1:]
+
+
+def takes(model: type[Body]) -> dict[str, Any]:
+    """The body in the description of the API, its parts written out in place."""
+    schema = model.model_json_schema()
+    parts = schema.pop("$defs", {})
+    return {"requestBody": {"content": {"application/json": {"schema": _inlined(schema, parts)}}}}
+
+
+def _inlined(node: Any, parts: dict[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_inlined(item, parts) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        name = node["$ref"].rpartition("/")[2]
+        rest = {key: value for key, value in node.items() if key != "$ref"}
+        # JSON values refer to themselves: any value stands for them.
+        return {**(_inlined(parts[name], parts) if name != "JsonValue" else {}), **rest}
+    return {key: _inlined(value, parts) for key, value in node.items()}

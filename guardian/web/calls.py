@@ -22,7 +22,6 @@ from guardian.web.access import Caller, require_caller
 from guardian.web.admission import Admitted, now, public_status, rfc3339
 from guardian.web.bodies import (
     CALL_ID,
-    Body,
     Complaint,
     Connect,
     ConsentChange,
@@ -31,45 +30,29 @@ from guardian.web.bodies import (
     Mute,
     Notice,
     read,
+    takes,
 )
 from guardian.web.parts import Parts, parts_of
 from guardian.web.problems import Problem
+from guardian.web.rules import check_overlays
 
 _KEEP_S = 5.0
 
 router = APIRouter(tags=["calls"])
 
 
-def _takes(model: type[Body]) -> dict[str, Any]:
-    """The body in the description of the API, its parts written out in place."""
-    schema = model.model_json_schema()
-    parts = schema.pop("$defs", {})
-    return {"requestBody": {"content": {"application/json": {"schema": _inlined(schema, parts)}}}}
-
-
-def _inlined(node: Any, parts: dict[str, Any]) -> Any:
-    if isinstance(node, list):
-        return [_inlined(item, parts) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if "$ref" in node:
-        name = node["$ref"].rpartition("/")[2]
-        rest = {key: value for key, value in node.items() if key != "$ref"}
-        # JSON values refer to themselves: any value stands for them.
-        return {**(_inlined(parts[name], parts) if name != "JsonValue" else {}), **rest}
-    return {key: _inlined(value, parts) for key, value in node.items()}
-
-
-@router.post("/v1/calls", status_code=201, openapi_extra=_takes(CreateCall), summary="Admit a call")
+@router.post("/v1/calls", status_code=201, openapi_extra=takes(CreateCall), summary="Admit a call")
 async def create(request: Request) -> Response:
     """Answers with a url and a token for each leg; 403 without consent, 503 when every slot is taken."""
     caller = require_caller(request)
     body = await read(request, CreateCall)
     parts = parts_of(request)
     spec = _spec(body, caller, parts)
+    check_overlays(parts, caller.tenant, body.overlays)
+    rules = await asyncio.to_thread(parts.rules.packed, spec)
     tokens = parts.register.admit(spec, body.metadata, parts.config.token_s)
     try:
-        await parts.host.open(spec)
+        await parts.host.open(spec, rules)
     except BaseException:
         parts.register.withdraw(spec.call_id)
         raise
@@ -104,6 +87,7 @@ def _spec(body: CreateCall, caller: Caller, parts: Parts) -> CallSpec:
         initiated_by=body.initiated_by,
         order_ref_sha256=order,
         started_at=now(),
+        overlays=body.overlays,
     )
 
 
@@ -120,6 +104,7 @@ async def status(request: Request, call_id: str) -> Response:
         "notice_version": spec.notice_version,
         "created_at": spec.started_at,
         "metadata": dict(call.metadata),
+        "overlays": list(spec.overlays),
     }
     known = _last_status(parts_of(request), call_id) or call.last
     if call.ended is None:
@@ -144,7 +129,7 @@ async def end(request: Request, call_id: str) -> Response:
 
 @router.post(
     "/v1/calls/{call_id}/connect",
-    openapi_extra=_takes(Connect),
+    openapi_extra=takes(Connect),
     summary="Meet a participant at an SFU",
 )
 async def connect(request: Request, call_id: str) -> Response:
@@ -160,7 +145,7 @@ async def connect(request: Request, call_id: str) -> Response:
     return JSONResponse({"call_id": call_id, "role": body.role.value})
 
 
-@router.post("/v1/calls/{call_id}/mode", openapi_extra=_takes(ModeChange), summary="Change the mode")
+@router.post("/v1/calls/{call_id}/mode", openapi_extra=takes(ModeChange), summary="Change the mode")
 async def change_mode(request: Request, call_id: str) -> Response:
     """Holds from the next picture on."""
     call = _live(request, call_id)
@@ -170,7 +155,7 @@ async def change_mode(request: Request, call_id: str) -> Response:
     return JSONResponse({"call_id": call_id, "mode": body.mode.value})
 
 
-@router.post("/v1/calls/{call_id}/consent", openapi_extra=_takes(ConsentChange), summary="Change the consent")
+@router.post("/v1/calls/{call_id}/consent", openapi_extra=takes(ConsentChange), summary="Change the consent")
 async def change_consent(request: Request, call_id: str) -> Response:
     """The scopes named hold from now on; those left out are withdrawn."""
     call = _live(request, call_id)
@@ -183,7 +168,7 @@ async def change_consent(request: Request, call_id: str) -> Response:
 @router.post(
     "/v1/calls/{call_id}/complaint",
     status_code=202,
-    openapi_extra=_takes(Complaint),
+    openapi_extra=takes(Complaint),
     summary="One-tap complaint",
 )
 async def complain(request: Request, call_id: str) -> Response:
@@ -194,7 +179,7 @@ async def complain(request: Request, call_id: str) -> Response:
     return await _raise(request, call, CallEventType.COMPLAINT_RECEIVED, data)
 
 
-@router.post("/v1/calls/{call_id}/mute", status_code=202, openapi_extra=_takes(Mute), summary="Ask to mute")
+@router.post("/v1/calls/{call_id}/mute", status_code=202, openapi_extra=takes(Mute), summary="Ask to mute")
 async def mute(request: Request, call_id: str) -> Response:
     """Raises `action.requested`; the call service acts, Guardian does not."""
     call = _live(request, call_id)
@@ -204,7 +189,7 @@ async def mute(request: Request, call_id: str) -> Response:
 
 
 @router.post(
-    "/v1/calls/{call_id}/notice", status_code=202, openapi_extra=_takes(Notice), summary="Ask for a notice"
+    "/v1/calls/{call_id}/notice", status_code=202, openapi_extra=takes(Notice), summary="Ask for a notice"
 )
 async def notice(request: Request, call_id: str) -> Response:
     """Raises `action.requested`; role null means both parties."""

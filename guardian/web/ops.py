@@ -22,7 +22,7 @@ PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_LATER = ("cases", "appeals", "rules", "events/dead", "participants")
+_LATER = ("cases", "appeals", "events/dead", "participants")
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 templates = Environment(

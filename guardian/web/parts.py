@@ -14,6 +14,7 @@ from guardian.core.calls import CallEvent, CallSpec
 from guardian.core.config import IceServer
 from guardian.core.frames import Mode
 from guardian.core.ports import CallHost
+from guardian.core.rule_desk import RuleDesk
 from guardian.web.admission import Register
 from guardian.web.keyfile import KeyFile
 
@@ -64,6 +65,7 @@ class Parts:
     metrics: Callable[[], tuple[bytes, str]]
     ice_servers: Callable[[], Sequence[IceServer]]
     count: Callable[[str, int], None]
+    rules: RuleDesk
 
     def keyless(self) -> bool:
         """True while there are no API keys: then this machine's callers are trusted, and no others."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
@@ -19,15 +20,21 @@ from guardian.core.errors import (
     GuardianError,
     HostFull,
     NoSuchCall,
+    NoSuchRule,
     OfferRefused,
+    RulesKept,
     SfuRefused,
     Unavailable,
 )
+from guardian.core.rulebook import RulesRefused
 
 MEDIA_TYPE = "application/problem+json"
 
 _STATUS: tuple[tuple[type[GuardianError], int], ...] = (
     (NoSuchCall, 404),
+    (NoSuchRule, 404),
+    (RulesKept, 403),
+    (RulesRefused, 422),
     (CallExists, 409),
     (HostFull, 503),
     (OfferRefused, 400),
@@ -89,7 +96,8 @@ def of_error(error: GuardianError) -> Problem:
         headers["Retry-After"] = str(max(1, error.retry_after))
     elif isinstance(error, Unavailable):
         headers["Retry-After"] = "5"
-    return Problem(status, str(error) if status != 500 else _DETAIL[500], headers)
+    extra = {"errors": [asdict(fault) for fault in error.faults]} if isinstance(error, RulesRefused) else {}
+    return Problem(status, str(error) if status != 500 else _DETAIL[500], headers, extra)
 
 
 def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from guardian.core.calls import Answer, CallSpec, Scope
 from guardian.core.errors import CallExists, HostFull, NoSuchCall, OfferRefused
 from guardian.core.frames import Mode
+from guardian.core.rulebook import label_of
 from guardian.core.sfu import Place
 from guardian.core.violations import Role
 
@@ -21,17 +22,19 @@ class FakeHost:
         self.modes: dict[str, Mode] = {}
         self.scopes: dict[str, tuple[Scope, ...]] = {}
         self.hung_up: list[tuple[str, str | None]] = []
+        self.rules: dict[str, str] = {}
         self.fragments: list[tuple[str, str]] = []
         self.places: list[tuple[str, Role, Place]] = []
         self.offers = 0
 
-    async def open(self, spec: CallSpec) -> None:
+    async def open(self, spec: CallSpec, rules: str = "") -> None:
         if spec.call_id in self.calls:
             raise CallExists("This call_id is taken.")
         if len(self.calls) >= self.slots:
             raise HostFull("Every slot is taken; try again in 7 seconds.", retry_after=7)
         self.calls[spec.call_id] = spec
         self.modes[spec.call_id] = spec.mode
+        self.rules[spec.call_id] = rules
 
     async def offer(self, call_id: str, role: Role, sdp: str) -> Answer:
         self._known(call_id)
@@ -61,6 +64,10 @@ class FakeHost:
         self._known(call_id)
         self.scopes[call_id] = tuple(scopes)
 
+    async def use_rules(self, call_id: str, rules: str) -> None:
+        self._known(call_id)
+        self.rules[call_id] = rules
+
     def status(self, call_id: str) -> Mapping[str, Any]:
         self._known(call_id)
         return {
@@ -68,6 +75,7 @@ class FakeHost:
             "coverage": 0.0,
             "lapses": [],
             "latency": {"protect": {"p50": 3.0, "n": 1}},
+            "rules": {"ruleset": label_of(self.rules[call_id]), "shadow_hits": {}},
         }
 
     def capacity(self) -> tuple[int, int]:

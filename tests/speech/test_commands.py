@@ -123,4 +123,7 @@ def test_a_name_with_a_colon_is_a_file(silence, monkeypatch):
 
 def test_rules_nested_without_end_are_one_sentence(here, tmp_path):
     (tmp_path / "deep.yaml").write_text("[" * 20_000)
-    assert here("rules", "check", tmp_path) == (1, "guardian: deep.yaml is nested too deeply; correct it.\n")
+    assert here("rules", "check", tmp_path) == (
+        1,
+        "guardian: deep.yaml line 1: it is nested too deeply; correct it.\n",
+    )
