@@ -41,6 +41,7 @@ class ServerRules:
         self._keeper = keeper
         self._around = surroundings
         self._trying = threading.Lock()
+        self._changing = threading.Lock()
 
     # --- looking ------------------------------------------------------------------------------
 
@@ -127,6 +128,10 @@ class ServerRules:
 
     def set_state(self, tenant: str, rule: str, state: RuleState) -> dict[str, Any]:
         """Changes the state of a rule for a tenant, in an overlay of its own."""
+        with self._changing:
+            return self._write_state(tenant, rule, state)
+
+    def _write_state(self, tenant: str, rule: str, state: RuleState) -> dict[str, Any]:
         books = self._keeper.books
         if rule not in books.laid(self._keeper.names(Caller(tenant))).rules:
             raise NoSuchRule("There is no rule with this id.")

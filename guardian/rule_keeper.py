@@ -17,7 +17,15 @@ from guardian.core.errors import ConfigError
 from guardian.core.rulebook import RuleFault, RulesRefused
 from guardian.core.rules import RuleSet
 from guardian.core.violations import Role
-from guardian.speech.rules_folder import OVERLAYS, Rulebooks, Texts, read_folder, rulebooks, write_file
+from guardian.speech.rules_folder import (
+    LONGEST_PACKED,
+    OVERLAYS,
+    Rulebooks,
+    Texts,
+    read_folder,
+    rulebooks,
+    write_file,
+)
 
 _SETTLED_S = 0.2
 """A file that changes within this time is still being written."""
@@ -69,7 +77,7 @@ class RuleKeeper:
         """Held while the folder is looked at or written; reading it may take a second."""
         self._lock = threading.RLock()
         """Held for what calls are given, which must not wait for an edit."""
-        self._stamp = _stamp(folder)
+        self._stamp: _Stamp | None = _stamp(folder)
         self._tried: Texts = read_folder(folder)
         self._take(rulebooks(self._tried))
 
@@ -89,7 +97,7 @@ class RuleKeeper:
             try:
                 texts = self._settled()
             except ConfigError as error:
-                self._tried = {}
+                self._stamp, self._tried = None, {}
                 return self._refuse(error)
             if texts == self._tried:
                 return Edit.NONE
@@ -159,13 +167,16 @@ class RuleKeeper:
         return tuple(name for name in overlays if name not in known or not known[name].may_use(tenant))
 
     def packed(self, caller: Caller) -> str:
-        """The rules of a caller, to be handed to a call process."""
+        """The rules of a caller, to be handed to a call process; without overlays where those make them
+        too large for that."""
         with self._lock:
             names = self.names(caller)
             if names not in self._packed:
                 if len(self._packed) >= _PACKED_KEPT:
                     self._packed.pop(next(iter(self._packed)))
-                self._packed[names] = self.books.book(names).packed()
+                whole = self.books.book(names).packed()
+                fits = len(whole) <= LONGEST_PACKED
+                self._packed[names] = whole if fits else self.books.book(()).packed()
             return self._packed[names]
 
     def rule_set(self, caller: Caller) -> RuleSet:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from guardian.core.calls import CallSpec
-from guardian.core.errors import CallError, NoSuchCall
+from guardian.core.errors import NoSuchCall
 from guardian.core.ports import CallHost
 from guardian.core.rulebook import label_of
 from guardian.rule_keeper import Edit, RuleKeeper, caller_of
@@ -47,16 +47,17 @@ class RuleWatch:
 
     async def run(self, host: CallHost) -> None:
         """Looks and hands out until cancelled; the event loop only waits."""
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S):
-                    await self._wake.wait()
-            self._wake.clear()
-            try:
-                self._note(await asyncio.to_thread(self._keeper.look))
-                await self._hand_out(host)
-            except Exception as error:  # noqa: BLE001 - rules must not end the server; the old ones hold
-                self._log.error("the rules could not be looked after", cause=type(error).__name__)
+        async with asyncio.TaskGroup() as giving:
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_EVERY_S):
+                        await self._wake.wait()
+                self._wake.clear()
+                try:
+                    self._note(await asyncio.to_thread(self._keeper.look))
+                    await self._hand_out(host, giving)
+                except Exception as error:  # noqa: BLE001 - the server must not end by this; old rules hold
+                    self._log.error("the rules could not be looked after", cause=type(error).__name__)
 
     def _note(self, edit: Edit) -> None:
         refusal = self._keeper.refusal
@@ -74,21 +75,20 @@ class RuleWatch:
                 places=", ".join(places) or "the folder",
             )
 
-    async def _hand_out(self, host: CallHost) -> None:
-        """Gives every call its rules that says it has others."""
+    async def _hand_out(self, host: CallHost, giving: asyncio.TaskGroup) -> None:
+        """Gives every call its rules that says it has others; none waits for another."""
         running = {spec.call_id: spec for spec in self._live()}
         self._given = {call_id: given for call_id, given in self._given.items() if call_id in running}
         wanted = await asyncio.to_thread(self._wanted, running)
         now = time.monotonic()
-        async with asyncio.TaskGroup() as tasks:
-            for call_id, packed in wanted.items():
-                label = label_of(packed)
-                given = self._given.get(call_id)
-                if _in_force(host, call_id) in (label, None):
-                    continue
-                if given is None or given.label != label or now - given.at > AGAIN_S:
-                    self._given[call_id] = _Given(label, now)
-                    tasks.create_task(self._give(host, call_id, packed))
+        for call_id, packed in wanted.items():
+            label = label_of(packed)
+            given = self._given.get(call_id)
+            if _in_force(host, call_id) in (label, None):
+                continue
+            if given is None or given.label != label or now - given.at > AGAIN_S:
+                self._given[call_id] = _Given(label, now)
+                giving.create_task(self._give(host, call_id, packed))
 
     def _wanted(self, running: dict[str, CallSpec]) -> dict[str, str]:
         return {call_id: self._keeper.packed(caller_of(spec)) for call_id, spec in running.items()}
@@ -98,8 +98,8 @@ class RuleWatch:
             await host.use_rules(call_id, packed)
         except NoSuchCall:
             return
-        except CallError:
-            self._log.warning("a call could not be given its rules; it is tried again")
+        except Exception as error:  # noqa: BLE001 - one call's trouble is its own
+            self._log.warning("a call could not be given its rules yet", cause=type(error).__name__)
 
 
 def _in_force(host: CallHost, call_id: str) -> str | None:

@@ -2,7 +2,9 @@
 
 Entries that sound the same are found by an Aho-Corasick automaton over sound classes in one pass.
 Long Mandarin entries (5 syllables and more) are also found with a syllable or so misheard: half of
-them has to be there exactly, which the same pass finds, and a weighted edit distance judges the rest.
+them has to be there exactly, which the same pass finds; which entries go on like what was heard there
+is looked up by what both leave when syllables are taken out of them (symmetric deletion, as SymSpell by
+Garbe has it), and a weighted edit distance judges those. So no step goes through all entries.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 
 from guardian.core.units import Unit, same_tone, sound_distance
 
@@ -21,6 +24,10 @@ FUZZY_LIMIT = 0.2
 """Greatest mean distance per syllable of an entry found by edit distance."""
 FUZZY_LEAST = 5
 """Syllables an entry needs to be looked for by edit distance."""
+FUZZY_TWICE = 8
+"""Syllables from which on two of them may be other ones; below, one."""
+_FEW = 3
+"""Entries with one half in common that are gone through without looking anything up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +56,58 @@ class Occurrence:
 class _Node:
     next: dict[str, int] = field(default_factory=dict)
     fail: int = 0
-    ends: list[tuple[int, int, int]] = field(default_factory=list)
-    """(entry, offset of what ended here in the entry, its length)."""
+    ends: tuple[int, ...] = ()
+    """Entries that end here."""
+    halves: tuple[_Half, ...] = ()
+    """Halves of entries that end here."""
+
+
+class _Half:
+    """One half of long entries, and how they go on: after it, or, where it is their second, before it."""
+
+    def __init__(self, size: int, *, is_first: bool) -> None:
+        self.size = size
+        self.is_first = is_first
+        self._rests: list[tuple[int, tuple[str, ...], int]] = []
+        """(entry, keys of its other half, how many of them may be others)."""
+        self._left: dict[tuple[str, ...], list[int]] = {}
+        self._kinds: set[tuple[int, int]] = set()
+        """(length of the other half, how many may be others)."""
+
+    def add(self, number: int, rest: tuple[str, ...], others: int) -> None:
+        """Takes in an entry."""
+        self._rests.append((number, rest, others))
+
+    def close(self) -> None:
+        """Makes what entries are looked up by; nothing is added afterwards."""
+        if len(self._rests) <= _FEW:
+            return
+        for number, rest, others in self._rests:
+            self._kinds.add((len(rest), others))
+            for left in _shortened(rest, others):
+                self._left.setdefault(left, []).append(number)
+
+    def likely(self, keys: Sequence[str], position: int) -> Iterable[int]:
+        """Entries that may go on like `keys` around this half, which ends before `position`."""
+        if len(self._rests) <= _FEW:
+            return [number for number, _, _ in self._rests]
+        found: set[int] = set()
+        start = position - self.size
+        for length, others in self._kinds:
+            for heard in range(length - 1, length + 2):
+                first = position if self.is_first else start - heard
+                window = keys[max(0, first) : first + heard]
+                if len(window) == heard:
+                    for left in _shortened(tuple(window), others):
+                        found.update(self._left.get(left, ()))
+        return found
+
+
+def _shortened(keys: tuple[str, ...], others: int) -> set[tuple[str, ...]]:
+    """What `keys` leave when up to `others` of them are taken out."""
+    return {
+        left for out in range(min(others, len(keys) - 1) + 1) for left in combinations(keys, len(keys) - out)
+    }
 
 
 class Lexicon:
@@ -59,16 +116,28 @@ class Lexicon:
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.entries = tuple(entry for entry in entries if entry.keys)
         self._nodes = [_Node()]
+        halves: dict[tuple[tuple[str, ...], bool], _Half] = {}
         for number, entry in enumerate(self.entries):
+            node = self._node(entry.keys)
+            node.ends = (*node.ends, number)
             size = len(entry.keys)
-            self._add(entry.keys, (number, 0, size))
-            if size >= FUZZY_LEAST and not any(key.startswith("'") for key in entry.keys):
-                half = size // 2
-                self._add(entry.keys[:half], (number, 0, half))
-                self._add(entry.keys[half:], (number, half, size - half))
+            if size < FUZZY_LEAST or any(key.startswith("'") for key in entry.keys):
+                continue
+            others = 1 if size < FUZZY_TWICE else 2
+            first, second = entry.keys[: size // 2], entry.keys[size // 2 :]
+            for part, rest, is_first in ((first, second, True), (second, first, False)):
+                half = halves.get((part, is_first))
+                if half is None:
+                    half = halves[(part, is_first)] = _Half(len(part), is_first=is_first)
+                    node = self._node(part)
+                    node.halves = (*node.halves, half)
+                half.add(number, rest, others)
+        for half in halves.values():
+            half.close()
         self._link()
 
-    def _add(self, keys: Sequence[str], end: tuple[int, int, int]) -> None:
+    def _node(self, keys: Sequence[str]) -> _Node:
+        """The node at the end of these keys, made if it is not there."""
         node = 0
         for key in keys:
             following = self._nodes[node].next.get(key)
@@ -77,7 +146,7 @@ class Lexicon:
                 self._nodes.append(_Node())
                 self._nodes[node].next[key] = following
             node = following
-        self._nodes[node].ends.append(end)
+        return self._nodes[node]
 
     def _link(self) -> None:
         waiting = deque(self._nodes[0].next.values())
@@ -90,30 +159,39 @@ class Lexicon:
                 target = self._nodes[fail].next.get(key, 0)
                 child = self._nodes[number]
                 child.fail = target if target != number else 0
-                child.ends = child.ends + self._nodes[child.fail].ends
+                suffix = self._nodes[child.fail]
+                child.ends, child.halves = child.ends + suffix.ends, child.halves + suffix.halves
                 waiting.append(number)
 
     def find(self, units: Sequence[Unit]) -> list[Occurrence]:
         """Every concept in `units`, ordered by where it starts; the best way of each place."""
         best: dict[tuple[str, int, int], Occurrence] = {}
+        keys = [unit.key for unit in units]
         node = 0
-        for position, unit in enumerate(units):
-            while node and unit.key not in self._nodes[node].next:
+        for position, key in enumerate(keys, 1):
+            while node and key not in self._nodes[node].next:
                 node = self._nodes[node].fail
-            node = self._nodes[node].next.get(unit.key, 0)
-            for number, offset, size in self._nodes[node].ends:
+            node = self._nodes[node].next.get(key, 0)
+            here = self._nodes[node]
+            for number in here.ends:
                 entry = self.entries[number]
-                start = position + 1 - size
-                found = (
-                    self._by_class(entry, units, start)
-                    if size == len(entry.keys)
-                    else self._by_distance(entry, units, start - offset)
-                )
-                if found is not None and self._in_one_breath(found, units):
-                    place = (found.concept, found.start, found.end)
-                    if place not in best or best[place].cost > found.cost:
-                        best[place] = found
+                self._keep(self._by_class(entry, units, position - len(entry.keys)), units, best)
+            for half in here.halves:
+                for number in half.likely(keys, position):
+                    found = self._by_distance(self.entries[number], half, units, position)
+                    self._keep(found, units, best)
         return sorted(best.values(), key=lambda found: (found.start, found.end, found.concept))
+
+    def _keep(
+        self,
+        found: Occurrence | None,
+        units: Sequence[Unit],
+        best: dict[tuple[str, int, int], Occurrence],
+    ) -> None:
+        if found is not None and self._in_one_breath(found, units):
+            place = (found.concept, found.start, found.end)
+            if place not in best or best[place].cost > found.cost:
+                best[place] = found
 
     def _in_one_breath(self, found: Occurrence, units: Sequence[Unit]) -> bool:
         return units[found.end - 1].clause - units[found.start].clause <= 1
@@ -131,20 +209,41 @@ class Lexicon:
             return None
         return Occurrence(entry.concept, entry.text, start, start + size, cost / size)
 
-    def _by_distance(self, entry: Entry, units: Sequence[Unit], start: int) -> Occurrence | None:
-        size = len(entry.bases)
-        limit = FUZZY_LIMIT * size
-        best: Occurrence | None = None
-        for first in range(max(0, start - 1), min(len(units), start + 2)):
-            for last in range(first + size - 1, min(len(units), first + size + 1) + 1):
-                cost = weighted_distance(entry.bases, [unit.base for unit in units[first:last]])
-                if cost <= limit and (best is None or cost / size < best.cost):
-                    best = Occurrence(entry.concept, entry.text, first, last, cost / size)
-        return best
+    def _by_distance(
+        self, entry: Entry, half: _Half, units: Sequence[Unit], position: int
+    ) -> Occurrence | None:
+        """The entry around its `half`, which ends before `position`; the other half may be a unit shorter or
+        longer."""
+        size, begin = len(entry.bases), position - half.size
+        if half.is_first:
+            there, rest = entry.bases[: half.size], entry.bases[half.size :]
+            around = units[position : position + len(rest) + 1]
+        else:
+            # Backwards, so that both ways begin at the half.
+            there, rest = entry.bases[-half.size :], entry.bases[: -half.size][::-1]
+            around = units[max(0, begin - len(rest) - 1) : begin][::-1]
+        heard = zip(there, units[begin:position], strict=True)
+        sounds = sum(sound_distance(wanted, unit.base) for wanted, unit in heard)
+        row = _distances(rest, [unit.base for unit in around])
+        lengths = range(len(rest) - 1, min(len(rest) + 1, len(around)) + 1)
+        if not lengths:
+            return None
+        # Of two ways that are as near, the one that begins earlier and ends earlier.
+        length = min(lengths, key=lambda one: (row[one], one if half.is_first else -one))
+        cost = (sounds + row[length]) / size
+        if cost > FUZZY_LIMIT:
+            return None
+        start, end = (begin, position + length) if half.is_first else (begin - length, position)
+        return Occurrence(entry.concept, entry.text, start, end, cost)
 
 
 def weighted_distance(wanted: Sequence[str], heard: Sequence[str]) -> float:
     """Edit distance between two syllable sequences; substitutions cost `sound_distance`."""
+    return _distances(wanted, heard)[-1]
+
+
+def _distances(wanted: Sequence[str], heard: Sequence[str]) -> list[float]:
+    """`weighted_distance` of `wanted` to the first 0, 1, 2 ... of `heard`."""
     row = [float(j) for j in range(len(heard) + 1)]
     for i, a in enumerate(wanted, 1):
         diagonal, row[0] = row[0], float(i)
@@ -153,4 +252,4 @@ def weighted_distance(wanted: Sequence[str], heard: Sequence[str]) -> float:
                 row[j],
                 min(row[j] + 1.0, row[j - 1] + 1.0, diagonal + sound_distance(a, b)),
             )
-    return row[-1]
+    return row
