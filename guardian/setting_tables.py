@@ -22,18 +22,24 @@ from pydantic import (
 )
 
 from guardian.core.config import (
+    Allowance,
     CallLimits,
+    ContactConfig,
     IceServer,
     MediaConfig,
     SpeechConfig,
     TurnServer,
     VisionConfig,
 )
+from guardian.core.contacts import Allowed
 from guardian.core.errors import ConfigError
+from guardian.core.notes import PrintKind
 from guardian.core.protection import CurtainReason
 from guardian.core.sfu import origin_of
+from guardian.core.violations import Role
 
 _LIMITS, _MEDIA, _VISION, _SPEECH = CallLimits(), MediaConfig(), VisionConfig(), SpeechConfig()
+_CONTACTS = ContactConfig()
 
 
 class Section(BaseModel):
@@ -228,9 +234,61 @@ class SpeechSettings(Section):
     """The hearing chain."""
 
     engine: str = _SPEECH.engine
+    second_opinion: Literal["auto", "off"] = "auto"
+    vosk_zh_dir: str = _SPEECH.vosk_zh_dir
+    vosk_en_dir: str = _SPEECH.vosk_en_dir
     rules_dir: str = _SPEECH.rules_dir
     queue_s: float = Field(default=_SPEECH.queue_s, gt=0, le=60)
     on_deaf: Literal["pass", "notify", "mute", "end"] = "notify"
+
+
+_DOMAIN = re.compile(r"(\*\.)?([a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}", re.IGNORECASE)
+
+
+class AllowanceSettings(Section):
+    """What may be shown to a camera."""
+
+    domains: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+
+    @field_validator("domains")
+    @classmethod
+    def _named(cls, domains: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_DOMAIN.fullmatch(domain) for domain in domains):
+            raise ValueError("a domain is shop.example.com, without scheme or path; those below it count too")
+        return domains
+
+    @field_validator("patterns")
+    @classmethod
+    def _readable(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        Allowed(patterns=patterns)
+        return patterns
+
+    def read(self) -> Allowance:
+        """As calls take it."""
+        return Allowance(self.domains, self.patterns)
+
+
+class ContactSettings(Section):
+    """Looking for contacts that are held up to a camera."""
+
+    watch: tuple[Role, ...] = tuple(Role(role) for role in _CONTACTS.watch)
+    kinds: tuple[PrintKind, ...] = tuple(PrintKind(kind) for kind in _CONTACTS.kinds)
+    codes_every_s: float = Field(default=_CONTACTS.codes_every_s, ge=0.1, le=5)
+    text_every_s: float = Field(default=_CONTACTS.text_every_s, ge=0.2, le=30)
+    allow: AllowanceSettings = AllowanceSettings()
+    merchants: dict[str, AllowanceSettings] = {}
+
+    def read(self) -> ContactConfig:
+        """As calls take it."""
+        return ContactConfig(
+            watch=tuple(role.value for role in self.watch),
+            kinds=tuple(kind.value for kind in self.kinds),
+            codes_every_s=self.codes_every_s,
+            text_every_s=self.text_every_s,
+            allow=self.allow.read(),
+            merchants={name: one.read() for name, one in self.merchants.items()},
+        )
 
 
 class WebhookSettings(Section):

@@ -20,6 +20,7 @@ from guardian.core.frames import Mode
 from guardian.resources import resource
 from guardian.setting_tables import (
     AccessSettings,
+    ContactSettings,
     EventSettings,
     LimitSettings,
     MediaSettings,
@@ -43,6 +44,7 @@ class Settings(BaseSettings):
     media: MediaSettings = MediaSettings()
     vision: VisionSettings = VisionSettings()
     speech: SpeechSettings = SpeechSettings()
+    contacts: ContactSettings = ContactSettings()
     events: EventSettings = EventSettings()
     access: AccessSettings = AccessSettings()
 
@@ -67,11 +69,16 @@ class Settings(BaseSettings):
             else None
         )
 
+    def speech_config(self) -> SpeechConfig:
+        """How voices are heard."""
+        return SpeechConfig(**self.speech.model_dump())
+
     def work_config(self) -> WorkConfig:
         """What a call process needs to know. ConfigError when a credential cannot be read."""
         return WorkConfig(
             vision=VisionConfig(**self.vision.model_dump()),
-            speech=SpeechConfig(**self.speech.model_dump()),
+            speech=self.speech_config(),
+            contacts=self.contacts.read(),
             media=self.media.read(),
             limits=CallLimits(**self.limits.model_dump()),
             default_mode=self.default_mode,

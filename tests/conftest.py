@@ -18,7 +18,7 @@ from guardian.models import Found, ModelStore, how_to_get
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = {"chromium": ("chromium", "chromium-browser", "google-chrome"), "coturn": ("turnserver",)}
-PACKAGES = ("playwright", "skimage")
+PACKAGES = ("playwright", "skimage", "vosk")
 
 
 def lacking(name: str, reason: str) -> NoReturn:

@@ -33,10 +33,11 @@ NEEDED = {
 }
 USEFUL = {
     "sherpa_onnx": "Mandarin is not heard",
+    "vosk": "there is no second opinion on what is said",
     "mediapipe": "benchmarks lack a peer",
     "skimage": "the demo lacks its sample portrait",
 }
-EXTRAS = {"skimage": "'guardian-sidecar[demo]'"}
+EXTRAS = {"skimage": "'guardian-sidecar[demo]'", "vosk": "'guardian-sidecar[vosk]'"}
 """Modules that only an extra brings."""
 CODECS = (("libvpx", "vp8"), ("libx264", "h264"), ("libopus", "opus"))
 """FFmpeg's encoder and decoder names of what a call is made of."""
@@ -94,6 +95,7 @@ def examine(port: int | None) -> Iterator[Check]:
         yield _engine(module, Verdict.WARN, loss)
     yield from _codecs()
     yield from _weights()
+    yield from _second_opinions()
     yield _port(port)
     yield _browser()
 
@@ -191,6 +193,29 @@ def _weights() -> Iterator[Check]:
             yield Check(name, Verdict.OK, found.model_id)
         else:
             yield Check(name, Verdict.WARN, found.model_id, found.note)
+
+
+def _second_opinions() -> Iterator[Check]:
+    """Vosk's models: nobody has to have them, and one that is set and cannot be used should be known."""
+    from guardian.ears import LANGUAGES, vosk_model
+    from guardian.models import ModelStore
+    from guardian.settings import load
+
+    try:
+        store, speech = ModelStore.default(), load().speech_config()
+    except GuardianError:
+        return  # said already
+    for language in LANGUAGES:
+        name = f"second opinion {language}"
+        if speech.second_opinion == "off":
+            yield Check(name, Verdict.OK, "switched off")
+            continue
+        try:
+            yield Check(name, Verdict.OK, str(vosk_model(store, speech, language)))
+        except ModelMissing:
+            yield Check(name, Verdict.OK, f"none (`guardian models pull transcript-{language}` brings one)")
+        except GuardianError as error:
+            yield Check(name, Verdict.WARN, "cannot be used", str(error))
 
 
 def _port(wanted: int | None) -> Check:

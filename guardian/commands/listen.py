@@ -25,22 +25,26 @@ def listen(
     audio: Annotated[list[Path], typer.Argument(metavar="AUDIO...", help="wav, ogg, mp3, mp4 ...")],
     language: Annotated[str, typer.Option(help="zh, en or auto (both).")] = "auto",
     speaker: Annotated[Role, typer.Option(help="Who speaks.")] = Role.MERCHANT,
-    engine: Annotated[str, typer.Option(help="auto, syllables-zh, words-en or pocketsphinx.")] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="auto, syllables-zh, words-en, vosk-zh, vosk-en or pocketsphinx.")
+    ] = "auto",
     rules: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of rule files.")] = None,
     realtime: Annotated[bool, typer.Option("--realtime", help="By the clock, as in a call.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per row.")] = False,
 ) -> None:
     """Listen to files as if they were said in a call; one row per change of a violation."""
+    from dataclasses import replace
+
     from rich.console import Console
 
-    from guardian.core.config import SpeechConfig
     from guardian.ears import LANGUAGES, open_ears
     from guardian.models import ModelStore
+    from guardian.settings import load
     from guardian.speech.audio import duration_of
 
     if language not in (*LANGUAGES, "auto"):
         raise typer.BadParameter(f"{language} is not one of {', '.join(LANGUAGES)}, auto.")
-    config = SpeechConfig(engine=engine, rules_dir=str(rules) if rules is not None else "")
+    config = replace(load().speech_config(), engine=engine, rules_dir=str(rules) if rules is not None else "")
     languages = LANGUAGES if language == "auto" else (language,)
     for path in audio:
         duration_of(path)  # what cannot be heard is said before anything is loaded

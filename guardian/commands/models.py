@@ -23,7 +23,7 @@ def list_models(json: Json = False) -> None:
     from guardian.models import ModelStore
 
     store = ModelStore.default()
-    rows = [_role_row(store, role) for role in store.manifest.roles]
+    rows = [_role_row(store, role) | _set_by_hand(role) for role in store.manifest.roles]
     if json:
         _print_json({"folder": str(store.folder), "mirrors": [str(m) for m in store.mirrors], "roles": rows})
         return
@@ -39,7 +39,7 @@ def list_models(json: Json = False) -> None:
     for mirror in store.mirrors:
         console.print(f"Mirror folder: {mirror}", markup=False)
     for row in rows:
-        if row["state"] != "preferred":
+        if row["state"] not in ("preferred", "set"):
             console.print(row["note"], markup=False)
 
 
@@ -120,6 +120,18 @@ def _role_row(store: ModelStore, role: RoleSpec) -> dict[str, Any]:
         }
     row["models"] = [model.id for model in role.models]
     return row
+
+
+def _set_by_hand(role: RoleSpec) -> dict[str, Any]:
+    """What the settings name in the place of a role's weights."""
+    from guardian.settings import load
+
+    speech = load().speech
+    folder = {"transcript-zh": speech.vosk_zh_dir, "transcript-en": speech.vosk_en_dir}.get(role.name)
+    if not folder:
+        return {}
+    note = f"{role.title}: the settings name {folder}."
+    return {"state": "set", "model": folder, "licence": None, "files": {}, "note": note}
 
 
 def _file_rows(store: ModelStore, model: Model) -> list[dict[str, Any]]:

@@ -50,13 +50,45 @@ class SpeechConfig:
     """The hearing chain."""
 
     engine: str = "auto"
-    """`auto`, or one engine by name: `syllables-zh`, `words-en`, `pocketsphinx`, ..."""
+    """`auto`, or one engine by name: `syllables-zh`, `words-en`, `vosk-zh`, `vosk-en`, `pocketsphinx`."""
+    second_opinion: str = "auto"
+    """With engine `auto`: `auto` lets Vosk listen too where its model is, `off` does not."""
+    vosk_zh_dir: str = ""
+    """Folder of an unpacked Vosk model for Mandarin; empty: the one of role transcript-zh, if it is here."""
+    vosk_en_dir: str = ""
+    """The same for English and transcript-en."""
     rules_dir: str = ""
     """Folder of rule files; empty means those that come with Guardian."""
     queue_s: float = 5.0
     """Seconds of sound that may wait to be heard before chunks are refused (a lapse)."""
     on_deaf: str = "notify"
     """What to do when hearing fails: pass, notify, mute or end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What may be shown: domains with all below them, and regular expressions that fit a whole text."""
+
+    domains: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ContactConfig:
+    """Looking for contacts that are held up to a camera."""
+
+    watch: tuple[str, ...] = ("shopper", "merchant")
+    """Whose pictures are looked at; none: nobody's."""
+    kinds: tuple[str, ...] = ("code", "text")
+    """What is looked for."""
+    codes_every_s: float = 0.25
+    """Time between two looks for codes."""
+    text_every_s: float = 1.0
+    """Time between two looks for text; longer where a look takes long."""
+    allow: Allowance = field(default_factory=Allowance)
+    """What every merchant may show."""
+    merchants: Mapping[str, Allowance] = field(default_factory=dict)
+    """What one merchant may show besides, by participant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +170,7 @@ class WorkConfig:
 
     vision: VisionConfig = field(default_factory=VisionConfig)
     speech: SpeechConfig = field(default_factory=SpeechConfig)
+    contacts: ContactConfig = field(default_factory=ContactConfig)
     media: MediaConfig = field(default_factory=MediaConfig)
     limits: CallLimits = field(default_factory=CallLimits)
     default_mode: Mode = Mode.PRIVATE

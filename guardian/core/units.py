@@ -20,7 +20,8 @@ CLAUSE_PAUSE_S = 0.6
 INITIALS = ("zh", "ch", "sh", *"bpmfdtnlgkhjqxrzcsyw")
 _ALIKE_INITIALS = {"zh": "z", "ch": "c", "sh": "s", "n": "l", "h": "f"}
 _ALIKE_FINALS = {"ang": "an", "eng": "en", "ing": "in", "iang": "ian", "uang": "uan"}
-_SYLLABLE = re.compile(r"([a-zü]+)([1-5])?")
+_SYLLABLE = re.compile(r"((?:[zcs]h|[bpmfdtnlgkhjqxrzcsyw])?(?:[aeiouvüê]{1,3}(?:ng|n|r)?|n|ng|m))([1-5])?")
+"""Pinyin, and not much else: Latin words among Mandarin are words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The hearing chain of one leg: sound in, changes of violations and lapses out.
 
 sound -> gap filler -> voice activity (with what came just before) -> recognisers -> units -> rules
-      -> attempts. The chain never raises: an engine that throws is a lapse and is started again.
+      -> attempts. The chain never raises: an engine that throws or stalls is a lapse and is started again.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from guardian.core.ports import HearingNotes, Recogniser
 from guardian.core.rules import RuleSet
 from guardian.core.tokens import Hypothesis
 from guardian.core.violations import Role, ViolationChange
-from guardian.speech.ear import Ear, Fault
+from guardian.speech.ear import PACE, Ear, Fault, Heard
 from guardian.speech.vad import Gate, Vad
+from guardian.speech.worker import Moment
 
 PREROLL_S = 0.4
 """Sound kept from before speech was noticed, so that no first syllable is cut."""
@@ -37,6 +38,8 @@ LOOK_S = 0.3
 """Sound between two looks at words that do not change."""
 DEAF_SPAN_S = 5.0
 """Length of the lapses told while nothing listens."""
+REST_S = 60.0
+"""How long an engine that cannot keep pace is done without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,10 @@ class _Notes:
 
 
 class HearingChain:
-    """Hears one speaker. For one thread; `hear` is synchronous and bounded by the engines' work."""
+    """Hears one speaker. For one thread; `hear` is synchronous, and waits for no engine that is too slow.
+
+    recognisers: a `guardian.speech.ear.SecondOpinion` among them is the first to be done without.
+    """
 
     def __init__(
         self,
@@ -89,7 +95,7 @@ class HearingChain:
         self._now: float | None = None
         self._began: float | None = None
         """Media time at which the utterance began, None in silence."""
-        self._looked: dict[int, float] = {}
+        self._looked: dict[Ear, float] = {}
         self._deaf_since: float | None = None
         self._owed: list[Lapse] = []
         """Lapses of `start`, told again with the first sound."""
@@ -113,8 +119,13 @@ class HearingChain:
 
     @property
     def engines(self) -> dict[str, str]:
-        """What listens, e.g. `{"speech-zh": "syllables-zh"}`; empty until `start`."""
-        return {f"speech-{ear.language}": ear.name for ear in self._ears if ear.listening}
+        """What listens, e.g. `{"speech-zh": "syllables-zh+vosk-zh"}`; empty until `start`."""
+        found: dict[str, str] = {}
+        for ear in self._ears:
+            if ear.listening:
+                key = f"speech-{ear.language}"
+                found[key] = f"{found[key]}+{ear.name}" if key in found else ear.name
+        return found
 
     def start(self, now: float = 0.0) -> ChainNotes:
         """Loads the engines before the first sound. Optional: `hear` does it otherwise."""
@@ -141,6 +152,7 @@ class HearingChain:
             self._open(chunk, notes)
         elif self._began is None:
             self._keep(chunk)
+            self._take(notes)
         else:
             self._feed(chunk, notes)
             if not self._gate.open or self._now - self._began >= LONGEST_S:
@@ -153,6 +165,8 @@ class HearingChain:
         notes = _Notes(perf_counter())
         if self._began is not None:
             self._close(notes)
+        for ear in self._ears:
+            self._take_from(ear, notes, ear.settle)
         if self._deaf_since is not None and self._now is not None and self._now > self._deaf_since:
             self._lapse(self._deaf_since, self._now, "no recogniser is listening", notes)
             self._deaf_since = self._now
@@ -195,41 +209,73 @@ class HearingChain:
         self._feed(AudioChunk(samples, self._began), notes)
 
     def _feed(self, chunk: AudioChunk, notes: _Notes) -> None:
-        now = chunk.t + chunk.seconds
-        for number, ear in enumerate(self._ears):
-            try:
-                changed = ear.hear(chunk)
-            except Fault as fault:
-                self._lost(ear, fault, notes)
-                continue
-            if changed or now - self._looked.get(number, now - LOOK_S) >= LOOK_S:
-                self._looked[number] = now
-                self._look(ear, notes)
+        moment = self._moment(chunk.t + chunk.seconds, notes)
+        for ear in self._ears:
+            ear.give(chunk, moment)
+            self._take_from(ear, notes, ear.take)
+        self._spare(notes)
 
     def _close(self, notes: _Notes) -> None:
+        moment = self._moment(self._now or 0.0, notes)
         for ear in self._ears:
-            try:
-                final = ear.finish()
-            except Fault as fault:
-                self._lost(ear, fault, notes)
-                continue
-            if final is not None and final.tokens:
-                notes.finals.append(final)
-            self._look(ear, notes, final=True)
-            ear.close()
+            ear.end(moment)
+            self._take_from(ear, notes, ear.take)
         self._began = None
-        self._looked.clear()
 
-    def _look(self, ear: Ear, notes: _Notes, *, final: bool = False) -> None:
-        now, since = self._now or 0.0, self._began or 0.0
+    def _moment(self, now: float, notes: _Notes) -> Moment:
+        return Moment(now, self._began or 0.0, notes.began)
+
+    def _take(self, notes: _Notes) -> None:
+        """What late ears have found out meanwhile."""
+        for ear in self._ears:
+            self._take_from(ear, notes, ear.take)
+
+    def _take_from(self, ear: Ear, notes: _Notes, take: Callable[[], Heard | None]) -> None:
+        try:
+            while (heard := take()) is not None:
+                self._heard(ear, heard, notes)
+        except Fault as fault:
+            self._lost(ear, fault, notes)
+
+    def _heard(self, ear: Ear, heard: Heard, notes: _Notes) -> None:
+        moment = heard.moment
+        if heard.ends:
+            if heard.found is not None and heard.found.tokens:
+                notes.finals.append(heard.found)
+            self._look(ear, heard, notes)
+            ear.close()
+            self._looked.pop(ear, None)
+        elif heard.changed or moment.now - self._looked.get(ear, moment.now - LOOK_S) >= LOOK_S:
+            self._looked[ear] = moment.now
+            self._look(ear, heard, notes)
+
+    def _spare(self, notes: _Notes) -> None:
+        """Does without an engine for a while where one cannot keep pace and another listens."""
+        listening = [ear for ear in self._ears if ear.listening]
+        slow = [ear for ear in listening if ear.factor > PACE]
+        second = [ear for ear in listening if ear.second]
+        if not slow or len(listening) < 2:
+            return
+        least = second or (slow if len(slow) < len(listening) else [])
+        for ear in sorted(least, key=lambda ear: ear.factor)[-1:]:
+            now = self._now or 0.0
+            self._lapse(now, now, f"{ear.name} is too slow here and is left out for {REST_S:.0f} s", notes)
+            notes.changes.extend(self._attempts.drop(ear.name, now))
+            ear.rest(now + REST_S)
+
+    def _look(self, ear: Ear, heard: Heard, notes: _Notes) -> None:
+        moment = heard.moment
         hits = self._rules.match(ear.units(), self._speaker)
-        lag = perf_counter() - notes.began
+        emitted = moment.now + perf_counter() - moment.handed
         notes.changes.extend(
-            self._attempts.see(Look(ear.name, ear.language, hits, now, now + lag, since, final))
+            self._attempts.see(
+                Look(ear.name, ear.language, hits, moment.now, emitted, moment.since, heard.ends)
+            )
         )
 
     def _lost(self, ear: Ear, fault: Fault, notes: _Notes) -> None:
-        now, since = self._now or 0.0, self._began or 0.0
+        now = self._now or 0.0
+        since = now if self._began is None else self._began
         self._lapse(since, now, str(fault), notes)
         notes.changes.extend(self._attempts.drop(ear.name, now))
         self._start(now, notes)
@@ -239,6 +285,8 @@ class HearingChain:
         end = chunk.t + chunk.seconds
         if any(ear.listening for ear in self._ears):
             notes.heard_s = chunk.seconds
+            if self._deaf_since is not None and self._deaf_since < chunk.t:
+                self._lapse(self._deaf_since, chunk.t, "no recogniser is listening", notes)
             self._deaf_since = None
             return
         if self._deaf_since is None:

@@ -38,6 +38,18 @@ def _parts(text: str) -> Iterator[tuple[str, str]]:
         yield kind, found[0]
 
 
+@lru_cache(maxsize=65536)
+def spoken(word: str) -> tuple[str, ...]:
+    """What saying a word of Mandarin gives: toned syllables (`wei1`, `xin4`), Latin words as they are."""
+    found: list[str] = []
+    for kind, part in _parts(word):
+        if kind == "han":
+            found.extend(_pinyin(part))
+        elif kind != "other":
+            found.append("at" if kind == "at" else part)
+    return tuple(found)
+
+
 def units_of_text(text: str) -> tuple[Unit, ...]:
     """Units of Chinese (by pypinyin), Latin words and digits; punctuation begins a new clause."""
     units: list[Unit] = []
