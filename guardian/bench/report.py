@@ -23,6 +23,7 @@ PACKAGES = (
     "mediapipe",
     "sherpa-onnx",
     "pocketsphinx",
+    "vosk",
 )
 
 

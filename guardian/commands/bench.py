@@ -40,6 +40,34 @@ def vision(full: FullOption = False, json: JsonOption = None) -> None:
 
 
 @app.command()
+def speech(full: FullOption = False, json: JsonOption = None) -> None:
+    """Cost, delay and memory of each engine of speech on one leg, on one thread."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from guardian.bench.report import busy, write
+    from guardian.bench.speech import FULL, SHORT, measure
+
+    said = [sentence] if (sentence := busy()) else []
+    console = Console(highlight=False)
+    with Console(stderr=True).status("every engine hears the same clips"):
+        rows = measure(FULL if full else SHORT, said.append)
+    table = Table(
+        "engine", "language", "real-time factor", "told after s (p95)", "memory MB", "attempts told",
+        box=None, pad_edge=False,
+    )  # fmt: skip
+    for row in rows:
+        rtf = "-" if row["rtf"] is None else f"{row['rtf']:.3f}"
+        figures = (_figure(row[key]) for key in ("latency_s", "rss_mb"))
+        table.add_row(row["engine"], row["language"], rtf, *figures, f"{row['detected']}/{row['clips']}")
+    console.print(table)
+    for sentence in dict.fromkeys(said):
+        console.print(sentence, markup=False)
+    if json is not None:
+        write(json, rows)
+
+
+@app.command()
 def call(full: FullOption = False, json: JsonOption = None) -> None:
     """Delay and processor time of a whole call, beside a stock aiortc relay that does nothing."""
     from rich.console import Console
@@ -72,6 +100,31 @@ def call(full: FullOption = False, json: JsonOption = None) -> None:
             f"{row['size']}: {row['over_budget']} of {row['frames']} pictures took more than the budget."
         )
     for sentence in dict.fromkeys(said):
+        console.print(sentence, markup=False)
+    if json is not None:
+        write(json, rows)
+
+
+@app.command()
+def rules(full: FullOption = False, json: JsonOption = None) -> None:
+    """Microseconds of matching per syllable or word, with 100, 1,000 and 10,000 phrases."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from guardian.bench.report import busy, write
+    from guardian.bench.rules import FULL, SHORT, measure
+
+    sentence = busy()
+    with Console(stderr=True).status("matching talk by more and more phrases"):
+        rows = measure(FULL if full else SHORT)
+    table = Table("phrases", "us per token", "load s", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(str(row["phrases"]), _figure(row["us_per_token"]), _figure(row["load_s"]))
+    console = Console(highlight=False)
+    console.print(table)
+    per_token = [row["us_per_token"] for row in rows]
+    console.print(f"most / least: {max(per_token) / min(per_token):.2f}")
+    if sentence:
         console.print(sentence, markup=False)
     if json is not None:
         write(json, rows)

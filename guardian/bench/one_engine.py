@@ -1,0 +1,114 @@
+"""The process in which one engine of speech is measured; see `guardian.bench.speech`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from guardian.core.errors import GuardianError
+from guardian.core.frames import SPEECH_RATE, AudioChunk
+from guardian.core.violations import Role, Status
+from guardian.ears import open_ears
+from guardian.models import ModelStore
+from guardian.settings import load
+from guardian.speech.audio import CHUNK, chunks_of
+from guardian.speech.chain import HearingChain
+
+AFTER_S = 2.0
+"""Silence after a clip, as on a line that stays open."""
+APART_S = 60.0
+"""Media time between clips: attempts of two of them are never one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A sound file in which an attempt is said that ends at `t_end` (seconds)."""
+
+    path: str
+    t_end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is asked for: an engine, its language, clips, and seconds after which it hears no more of them."""
+
+    engine: str
+    language: str
+    seconds: float
+    clips: tuple[Clip, ...]
+
+
+def measured(job: Job) -> dict[str, Any]:
+    """`rtf`: work for a second of sound; `latency_s`: of each clip's first attempt, from its end until it was
+    told; `rss_mb`: of this process and Vosk's; `clips`: how many were heard. GuardianError."""
+    config = replace(load().speech_config(), engine=job.engine)
+    chain = open_ears(ModelStore.default(), config, (job.language,), Role.MERCHANT)
+    late: list[float] = []
+    work_s = sound_s = at = 0.0
+    heard = 0
+    began = time.monotonic()
+    for clip in job.clips:
+        if time.monotonic() - began > job.seconds:
+            break
+        seconds, took, told = _heard(chain, clip, at)
+        at += seconds + APART_S
+        sound_s += seconds
+        work_s += took
+        heard += 1
+        late += told[:1]
+    here = psutil.Process()
+    rss = sum(process.memory_info().rss for process in (here, *here.children(recursive=True)))
+    return {
+        "rtf": round(work_s / sound_s, 4),
+        "latency_s": late,
+        "rss_mb": round(rss / 2**20, 1),
+        "clips": heard,
+    }
+
+
+def _heard(chain: HearingChain, clip: Clip, at: float) -> tuple[float, float, list[float]]:
+    """Seconds of sound, seconds of work, and how late each attempt was told."""
+    told: list[float] = []
+    seconds = work_ms = 0.0
+    for chunk in _with_silence(clip, at):
+        notes = chain.hear(chunk)
+        seconds += chunk.seconds
+        work_ms += notes.speech_ms
+        told += [
+            change.t_emitted - at - clip.t_end for change in notes.changes if change.status is Status.DETECTED
+        ]
+    return seconds, work_ms / 1000.0, told
+
+
+def _with_silence(clip: Clip, at: float) -> Iterator[AudioChunk]:
+    end = at
+    for chunk in chunks_of(Path(clip.path)):
+        yield AudioChunk(chunk.samples, at + chunk.t)
+        end = at + chunk.t + chunk.seconds
+    for i in range(int(AFTER_S * SPEECH_RATE / CHUNK)):
+        yield AudioChunk(np.zeros(CHUNK, np.int16), end + i * CHUNK / SPEECH_RATE)
+
+
+def main() -> int:
+    """A job as JSON on standard input, its figures as JSON on standard output."""
+    asked = json.load(sys.stdin)
+    job = Job(**{**asked, "clips": tuple(Clip(**clip) for clip in asked["clips"])})
+    try:
+        found = measured(job)
+    except GuardianError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(json.dumps(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
