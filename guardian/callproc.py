@@ -18,7 +18,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from guardian.call.lane import process_stands_back
@@ -29,7 +30,7 @@ from guardian.core.calls import CallEvent, CallSpec, Scope
 from guardian.core.config import WorkConfig
 from guardian.core.errors import CallFailed, GuardianError
 from guardian.core.frames import Mode
-from guardian.core.ports import CurtainMaker, Ears, Protector
+from guardian.core.ports import ContactFinder, CurtainMaker, Ears, Protector
 from guardian.core.sfu import JanusRoom, Place, place_from_json
 from guardian.core.violations import Role
 from guardian.fleet.messages import (
@@ -41,6 +42,7 @@ from guardian.fleet.messages import (
     error_message,
     spec_from_json,
 )
+from guardian.rules_in_force import RulesInForce
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +60,8 @@ class Senses:
     open_ears: Callable[[WorkConfig, CallSpec, Role], Ears]
     curtains: Callable[[WorkConfig], CurtainMaker]
     engines: Callable[[], Mapping[str, Any]]
+    rules: RulesInForce = field(default_factory=RulesInForce)
+    open_lookout: Callable[[WorkConfig, CallSpec, Role], ContactFinder] | None = None
 
 
 def real_senses() -> Senses:
@@ -68,6 +72,7 @@ def real_senses() -> Senses:
     from guardian.vision.cover import curtains
 
     names: dict[str, Any] = {}
+    rules = RulesInForce()
 
     def eyes(config: WorkConfig, _spec: CallSpec, mode: Mode) -> Protector:
         from guardian.eyes import aside, eye_models, open_eyes, open_finders
@@ -80,20 +85,36 @@ def real_senses() -> Senses:
         return chain
 
     def ears(config: WorkConfig, spec: CallSpec, role: Role) -> Ears:
-        from guardian.ears import open_ears
+        from guardian.ears import Listener, ears_of
         from guardian.models import ModelStore
 
-        chain = open_ears(ModelStore.default(), config.speech, spec.languages, role)
+        chain = rules.follow(
+            lambda now: ears_of(ModelStore.default(), config.speech, spec.languages, Listener(role, now))
+        )
         names.update(chain.engines)
         gc.freeze()
         return chain
 
-    return Senses(eyes, ears, lambda config: curtains(config.vision.cards), lambda: names)
+    def lookout(config: WorkConfig, spec: CallSpec, role: Role) -> ContactFinder:
+        from guardian.lookout import WrittenWords, open_lookout
+        from guardian.models import ModelStore
+
+        words = rules.follow(lambda now: WrittenWords(now, role))
+        merchant = spec.participants.get(Role.MERCHANT, "")
+        opened = open_lookout(ModelStore.default(), config.contacts, words, merchant)
+        for note in opened.notes:
+            logger.warning("pictures are searched for less", extra={"why": note})
+        names.update(opened.models)
+        gc.freeze()
+        return opened.finder
+
+    return Senses(eyes, ears, lambda config: curtains(config.vision.cards), lambda: names, rules, lookout)
 
 
 def leg_maker(config: WorkConfig) -> LegMaker:
     """Legs over aiortc."""
     from guardian.rtc.peer import LegEnded, Outgoing, Peer
+    from guardian.rtc.picture_tap import PictureTap
     from guardian.rtc.relay import VideoRelay
     from guardian.rtc.sfu import videoroom, whip
     from guardian.rtc.sfu.meeting import Meeting
@@ -132,7 +153,7 @@ def leg_maker(config: WorkConfig) -> LegMaker:
         else:
             await whip.meet(place, meeting, ready)
 
-    return LegMaker(open_leg, SpeechTap, meet, VideoRelay, LegEnded)
+    return LegMaker(open_leg, SpeechTap, meet, VideoRelay, LegEnded, PictureTap)
 
 
 class CallProcess:
@@ -149,12 +170,14 @@ class CallProcess:
         if start is None or start.get("do") != Action.START:
             return
         config, spec = config_from_json(start["config"]), spec_from_json(start["spec"])
-        call = CallSession(spec, config, self._workshop(config, spec))
+        senses = self._senses()
+        senses.rules.begin(str(start.get("rules", "")), config.speech.rules_dir)
+        call = CallSession(spec, config, self._workshop(config, spec, senses))
         self._link.write({"note": Note.READY, "status": call.status()})
         reason = "failed"
         try:
             async with asyncio.TaskGroup() as tasks:
-                listening = tasks.create_task(self._listen(call))
+                listening = tasks.create_task(self._listen(call, senses.rules))
                 beating = tasks.create_task(self._beat(call))
                 reason = await call.run()
                 listening.cancel()
@@ -164,14 +187,15 @@ class CallProcess:
                 self._link.write({"note": Note.ENDED, "reason": reason, "status": call.status()})
             await self._link.flush()
 
-    def _workshop(self, config: WorkConfig, spec: CallSpec) -> Workshop:
-        senses = self._senses()
+    def _workshop(self, config: WorkConfig, spec: CallSpec, senses: Senses) -> Workshop:
         return Workshop(
             legs=leg_maker(config),
             eyes=Eyes(lambda mode: senses.open_eyes(config, spec, mode), senses.curtains(config)),
             ears=lambda role: senses.open_ears(config, spec, role),
             engines=senses.engines,
             tell=self._tell,
+            rules=senses.rules.status,
+            contacts=None if senses.open_lookout is None else partial(senses.open_lookout, config, spec),
         )
 
     def _tell(self, event: CallEvent) -> None:
@@ -188,17 +212,17 @@ class CallProcess:
             self._link.write({"note": Note.BEAT, "lane_age_s": call.picture.lane_age_s, "status": status})
             await self._link.flush()
 
-    async def _listen(self, call: CallSession) -> None:
+    async def _listen(self, call: CallSession, rules: RulesInForce) -> None:
         """One request after the other; offers take a moment and run beside."""
         async with asyncio.TaskGroup() as tasks:
             while (message := await self._link.receive()) is not None:
-                tasks.create_task(self._answer(call, message))
+                tasks.create_task(self._answer(call, rules, message))
             call.end("the server is gone")
 
-    async def _answer(self, call: CallSession, message: Mapping[str, Any]) -> None:
+    async def _answer(self, call: CallSession, rules: RulesInForce, message: Mapping[str, Any]) -> None:
         number = message.get("id", 0)
         try:
-            ok = await self._do(call, message)
+            ok = await self._do(call, rules, message)
         except GuardianError as error:
             self._link.write({"re": number, **error_message(error)})
         except Exception as error:
@@ -209,7 +233,7 @@ class CallProcess:
         else:
             self._link.write({"re": number, "ok": ok})
 
-    async def _do(self, call: CallSession, message: Mapping[str, Any]) -> dict[str, Any]:
+    async def _do(self, call: CallSession, rules: RulesInForce, message: Mapping[str, Any]) -> dict[str, Any]:
         match message.get("do"):
             case Action.OFFER:
                 answer = await call.offer(Role(message["role"]), message["sdp"])
@@ -227,6 +251,8 @@ class CallProcess:
                 call.set_mode(Mode(message["mode"]))
             case Action.SET_SCOPES:
                 call.set_scopes([Scope(scope) for scope in message["scopes"]])
+            case Action.USE_RULES:
+                await asyncio.to_thread(rules.take, message["rules"])
         return {}
 
 

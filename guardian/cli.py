@@ -23,6 +23,7 @@ from guardian.commands.models import app as models_app
 from guardian.commands.protect import protect
 from guardian.commands.rules import app as rules_app
 from guardian.commands.serve import serve
+from guardian.commands.watch import watch
 from guardian.core.errors import GuardianError
 
 app = typer.Typer(
@@ -58,6 +59,7 @@ app.add_typer(models_app, name="models")
 app.command()(protect)
 app.add_typer(rules_app, name="rules")
 app.command()(serve)
+app.command()(watch)
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ import psutil
 from guardian.bench.pair import Pair
 from guardian.bench.proxy import Proxy
 from guardian.core.errors import Unavailable
+from guardian.core.frames import Mode
 from guardian.core.violations import Role
 from guardian.demo.headless import running_server
 from guardian.demo.peers import CallClient
@@ -104,18 +105,20 @@ async def stock_call() -> AsyncIterator[BoxCall]:
 class GuardianBox:
     """A running Guardian."""
 
-    def __init__(self, client: CallClient, server: psutil.Process) -> None:
+    def __init__(self, client: CallClient, server: psutil.Process, folder: Path) -> None:
         self._client = client
         self.server = server
+        self.events = folder / "events.jsonl"
+        """The file events go to."""
 
     def processes(self) -> list[psutil.Process]:
         """The server and its call processes."""
         return [self.server, *self.server.children(recursive=True)]
 
     @asynccontextmanager
-    async def call(self) -> AsyncIterator[BoxCall]:
-        """One call in selfie mode, protection on, both voices heard; hung up at the end."""
-        call_id, legs = await self._client.create(mode="selfie")
+    async def call(self, mode: Mode = Mode.SELFIE) -> AsyncIterator[BoxCall]:
+        """One call, protection on, both voices heard; hung up at the end."""
+        call_id, legs = await self._client.create(mode=mode)
 
         async def answer(role: Role, offer: str) -> str:
             return (await self._client.offer(legs[role], offer)).sdp
@@ -137,8 +140,8 @@ class GuardianBox:
 
 
 @asynccontextmanager
-async def guardian_box(calls: int) -> AsyncIterator[GuardianBox]:
-    """`guardian serve` with room for so many calls at once, stopped at the end."""
+async def guardian_box(calls: int, more: Mapping[str, str] | None = None) -> AsyncIterator[GuardianBox]:
+    """`guardian serve` with room for so many calls at once, stopped at the end. more: of its environment."""
     before = {process.pid for process in psutil.Process().children()}
     with tempfile.TemporaryDirectory(prefix="guardian-bench-") as folder:
         settings = {
@@ -146,7 +149,8 @@ async def guardian_box(calls: int) -> AsyncIterator[GuardianBox]:
             # A machine whose cores are all at work starts processes slowly; that is not what is asked here.
             "GUARDIAN_LIMITS__START_S": "28",
             "GUARDIAN_LIMITS__ANSWER_S": "28",
+            **(more or {}),
         }
         async with running_server(Path(folder), settings) as url, CallClient(url) as client:
             server = next(process for process in psutil.Process().children() if process.pid not in before)
-            yield GuardianBox(client, server)
+            yield GuardianBox(client, server, Path(folder))

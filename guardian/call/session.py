@@ -17,10 +17,12 @@ from guardian.call.legs import LegMaker
 from guardian.call.picture import Eyes, PictureWay
 from guardian.call.seats import Ended, Seats, Ways
 from guardian.call.sound import LOST, Hearing, VoiceWay
+from guardian.call.watching import Watching, WatchWay
 from guardian.core.calls import Answer, CallEvent, CallEventType, CallSpec, Scope
 from guardian.core.config import WorkConfig
 from guardian.core.frames import Mode, State
-from guardian.core.ports import Ears, HearingNotes
+from guardian.core.notes import Lapse, Part
+from guardian.core.ports import ContactFinder, Ears, HearingNotes
 from guardian.core.sfu import Place
 from guardian.core.violations import Role, Status, ViolationChange
 
@@ -43,6 +45,10 @@ class Workshop:
     engines: Callable[[], Mapping[str, Any]]
     """Names of models and engines in use, for the status."""
     tell: Callable[[CallEvent], None]
+    rules: Callable[[], Mapping[str, Any]] = dict
+    """Which rules are in force and how often those in shadow matched, for the status and for coverage."""
+    contacts: Callable[[Role], ContactFinder] | None = None
+    """Finds contacts that a role shows; None: nobody looks."""
 
 
 class CallSession:
@@ -68,8 +74,27 @@ class CallSession:
             tap=workshop.legs.tap,
         )
         self.voices = {role: VoiceWay(role, hearing, config) for role in Role}
-        self.seats = Seats(config, workshop.legs, Ways(self.picture, self.voices), self._tell)
+        self.watches = self._watches(workshop.contacts)
+        ways = Ways(self.picture, self.voices, self.watches)
+        self.seats = Seats(config, workshop.legs, ways, self._tell)
         self._apply_scopes(spec.scopes)
+
+    def _watches(self, finder: Callable[[Role], ContactFinder] | None) -> dict[Role, WatchWay]:
+        """The search for contacts in the pictures of those it is configured for."""
+        if finder is None:
+            return {}
+        watching = Watching(
+            open=finder,
+            seen=self._seen,
+            lapsed=self._unseen,
+            hide=self.picture.hide,
+            ask=lambda: self.seats.ask_merchant(),
+            media_t=lambda monotonic: monotonic - self._began,
+            tap=self._workshop.legs.picture_tap,
+            times=lambda: self.picture.ease.print_times,
+        )
+        contacts = self._config.contacts
+        return {role: WatchWay(role, watching, contacts) for role in map(Role, contacts.watch)}
 
     def media_t(self) -> float:
         """Seconds since the call began."""
@@ -102,6 +127,7 @@ class CallSession:
     def set_mode(self, mode: Mode) -> None:
         """Changes what may be shown from the next frame on."""
         self.picture.mode = mode
+        self._apply_scopes(self._scopes)
 
     def set_scopes(self, scopes: Sequence[Scope]) -> None:
         """Changes the consent from now on."""
@@ -113,9 +139,14 @@ class CallSession:
             self._end.set_result(reason)
 
     def _apply_scopes(self, scopes: frozenset[Scope]) -> None:
+        self._scopes = scopes
         self.picture.allowed = Scope.PROTECT in scopes
         for voice in self.voices.values():
             voice.allowed = Scope.HEAR in scopes
+        # Where nothing of the shopper's picture shows, nobody looks at it.
+        shows = self.picture.allowed and self.picture.mode is not Mode.PRIVATE
+        for role, watch in self.watches.items():
+            watch.allowed = Scope.HEAR in scopes and (role is Role.MERCHANT or shows)
 
     # --- the call -----------------------------------------------------------------------------
 
@@ -128,13 +159,15 @@ class CallSession:
                 tasks.create_task(self.picture.run(), name="video-lane")
                 for voice in self.voices.values():
                     tasks.create_task(voice.run(), name=f"hear-{voice.role}")
+                for watch in self.watches.values():
+                    tasks.create_task(watch.run(), name=f"watch-{watch.role}")
                 tasks.create_task(self._watch(), name="watch")
                 tasks.create_task(self._until_end(), name="end")
         except* Ended as group:
             reason = str(group.exceptions[0])
         finally:
             await self._close()
-            self._tell(CallEventType.CALL_COVERAGE, self._coverage())
+            self._tell_coverage()
             self._tell(CallEventType.CALL_LEFT, {"role": None, "reason": reason})
         return reason
 
@@ -143,6 +176,8 @@ class CallSession:
         self.picture.close()
         for voice in self.voices.values():
             voice.close()
+        for watch in self.watches.values():
+            watch.close()
 
     async def _until_end(self) -> None:
         async with asyncio.timeout(self._config.limits.max_call_s + 60):
@@ -164,7 +199,7 @@ class CallSession:
                 self.end("nobody was connected")
             if now - covered_at > _COVERAGE_EVERY_S:
                 covered_at = now
-                self._tell(CallEventType.CALL_COVERAGE, self._coverage())
+                self._tell_coverage()
 
     def _note_state(self) -> None:
         account = self.picture.account
@@ -189,52 +224,80 @@ class CallSession:
         for lapse in notes.lapses:
             self._lapsed(role, lapse.t_start, lapse.t_end, lapse.reason)
         for change in notes.changes:
-            kind = _CHANGE_TYPES[change.status]
-            if change.id not in self._violations and change.status is Status.CONFIRMED:
-                kind = CallEventType.VIOLATION_DETECTED
-            self._violations[change.id] = change
-            while len(self._violations) > _KEPT_VIOLATIONS:
-                del self._violations[next(iter(self._violations))]
-            lag_ms = max(0.0, self.media_t() - change.t_end) * 1000
-            self._tell(
-                kind,
-                {
-                    "violation": change.as_dict(),
-                    "words": [asdict(word) for word in change.words],
-                    "video": self.picture.account.budget(),
-                    "latency": {"speech_end_to_detect_ms": round(lag_ms)},
-                    "asr_model": self._workshop.engines().get(f"speech-{change.language}", change.language),
-                },
-                change.t_start,
-            )
+            model = self._workshop.engines().get(f"speech-{change.language}", change.language)
+            words = [asdict(word) for word in change.words]
+            lag = {"speech_end_to_detect_ms": self._lag_ms(change)}
+            self._tell_change(change, {"words": words, "latency": lag, "asr_model": model})
+
+    def _lag_ms(self, change: ViolationChange) -> int:
+        return round(max(0.0, self.media_t() - change.t_end) * 1000)
+
+    def _tell_change(self, change: ViolationChange, more: Mapping[str, Any]) -> None:
+        kind = _CHANGE_TYPES[change.status]
+        if change.id not in self._violations and change.status is Status.CONFIRMED:
+            kind = CallEventType.VIOLATION_DETECTED
+        self._violations[change.id] = change
+        while len(self._violations) > _KEPT_VIOLATIONS:
+            del self._violations[next(iter(self._violations))]
+        data = {
+            "violation": change.as_dict(),
+            "video": self.picture.account.budget(),
+            "source": asdict(change.source),
+            **more,
+        }
+        self._tell(kind, data, change.t_start)
+
+    def _seen(self, changes: tuple[ViolationChange, ...]) -> None:
+        for change in changes:
+            lag = {"shown_to_detect_ms": self._lag_ms(change)}
+            self._tell_change(change, {"latency": lag, "shown": {"kind": change.phrase}})
+
+    def _unseen(self, role: Role, t_start: float, t_end: float, reason: str) -> None:
+        """What a role may have shown was not looked at: told, and the call goes on."""
+        if self.watches[role].lapses.add(t_start, t_end, reason):
+            self._tell_lapse(Lapse(Part.WATCHING, role, t_start, t_end, reason))
 
     def _missed(self, role: Role, t_start: float, t_end: float) -> None:
         """Sound that never came: the other side has not heard it either, so there is nothing to mute."""
         if self.voices[role].account.losses.add(t_start, t_end, LOST):
-            self._tell_lapse(role, t_start, t_end, LOST)
+            self._tell_lapse(Lapse(Part.HEARING, role, t_start, t_end, LOST))
 
-    def _tell_lapse(self, role: Role, t_start: float, t_end: float, reason: str) -> None:
-        on_deaf = self._config.speech.on_deaf
-        if on_deaf != "pass":
-            data = {"role": role, "t_start": round(t_start, 2), "t_end": round(t_end, 2)}
-            self._tell(CallEventType.HEARING_LAPSED, {**data, "reason": reason, "on_deaf": on_deaf})
+    def _tell_lapse(self, lapse: Lapse) -> None:
+        # Nobody is muted for what was not seen.
+        on_deaf = self._config.speech.on_deaf if lapse.part is Part.HEARING else "notify"
+        if on_deaf == "pass":
+            return
+        data = {
+            "role": lapse.leg,
+            "part": str(lapse.part),
+            "t_start": round(lapse.t_start, 2),
+            "t_end": round(lapse.t_end, 2),
+            "reason": lapse.reason,
+            "on_deaf": on_deaf,
+        }
+        self._tell(CallEventType.HEARING_LAPSED, data)
 
     def _lapsed(self, role: Role, t_start: float, t_end: float, reason: str) -> None:
         on_deaf = self._config.speech.on_deaf
         if not self.voices[role].account.lapses.add(t_start, t_end, reason):
             return
-        self._tell_lapse(role, t_start, t_end, reason)
+        self._tell_lapse(Lapse(Part.HEARING, role, t_start, t_end, reason))
         if on_deaf == "mute":
             self.voices[role].muted = True
         elif on_deaf == "end":
             self.end("a voice could not be heard")
+
+    def _tell_coverage(self) -> None:
+        self._tell(CallEventType.CALL_COVERAGE, {**self._coverage(), "rules": dict(self._workshop.rules())})
 
     def _coverage(self) -> dict[str, Any]:
         since = self.seats.connected_since
         seconds = 0.0 if since is None else time.monotonic() - since
         accounts = {role: voice.account for role, voice in self.voices.items()}
         return {
-            **coverage(seconds, self.picture.account, accounts),
+            **coverage(
+                seconds, self.picture.account, accounts, [watch.lapses for watch in self.watches.values()]
+            ),
             "video": self.picture.account.budget(),
         }
 
@@ -273,4 +336,5 @@ class CallSession:
                 for change in self._violations.values()
             ],
             "engines": dict(self._workshop.engines()),
+            "rules": dict(self._workshop.rules()),
         }

@@ -39,6 +39,8 @@ class CallSpec:
     order_ref_sha256: str | None = None
     started_at: str = ""
     """UTC RFC 3339."""
+    overlays: tuple[str, ...] = ()
+    """Overlays of the rules that were asked for by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +74,16 @@ class CallEvent:
     call began. data by type:
 
     violation.*       {"violation": ViolationChange fields, "words": [Token fields], "video": frame budget,
-                       "latency": {"speech_end_to_detect_ms"}, "asr_model"}
+                       "latency": {"speech_end_to_detect_ms"}, "asr_model", "source": RuleSource fields};
+                       of what was shown to a camera, in place of words and asr_model, "shown": {"kind"}, and
+                       "latency": {"shown_to_detect_ms"}
     call.joined       {"role"}
     call.left         {"role" or null for the whole call, "reason"}
     call.coverage     {"seconds", "protected_s", "sound_s", "heard_s", "lost_s": {role: s}, "lapses": [...],
-                       "video"}
+                       "video", "rules": {"ruleset", "shadow_hits": {rule: n}}}
     privacy.degraded  {"state", "reason", "showing"}
-    hearing.lapsed    {"role", "t_start", "t_end", "reason", "on_deaf"}
+    hearing.lapsed    {"role", "part", "t_start", "t_end", "reason", "on_deaf"}; part: `hearing`, or
+                      `watching` where pictures were not searched for contacts
 
     "video" is {mode, state, budget_ms, protect_ms: {p50,p95,p99}, over_budget_frames, coverage}.
     """

@@ -73,14 +73,14 @@ class ShownBook:
 
     def see(self, glance: Glance) -> tuple[ViolationChange, ...]:
         """The changes of status a look brings, in order."""
-        changes: list[ViolationChange] = []
+        changes = list(self._left(glance.t, glance.now))
         seen: set[str] = set()
         for sighting in glance.sightings:
             thing = self._thing(sighting, glance) if sighting.raised else None
             if thing is not None and thing.change.id not in seen:
                 seen.add(thing.change.id)
                 changes += self._again(thing, sighting, glance)
-        return (*changes, *self._left(glance.t, glance.now))
+        return tuple(changes)
 
     @property
     def unsure(self) -> bool:

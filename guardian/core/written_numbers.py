@@ -81,6 +81,8 @@ _LABEL = re.compile(
     r"invoice|ref|p/?n))[\s号码编#:：.№no]*$",
     re.IGNORECASE,
 )
+_MOST_GROUPS = 5
+"""Groups a number is written in when others stand beside it."""
 _BEFORE = 16
 """Characters before a number in which its label is looked for."""
 
@@ -92,15 +94,33 @@ def written_numbers(text: str) -> Iterator[WrittenNumber]:
     plain = _NEARLY.sub(_digits_for_letters, plain)
     plain = _TWO_LINES.sub(lambda found: found[0].replace("\n", " "), plain)
     for found in _RUN.finditer(plain):
-        kind = _kind(found[0])
-        if kind is not None:
-            before = plain[max(found.start() - _BEFORE, 0) : found.start()].rpartition("\n")[2]
-            yield WrittenNumber(kind, *found.span(), bool(_LABEL.search(before)))
+        for kind, start, end in _numbers(found[0]):
+            start, end = start + found.start(), end + found.start()
+            before = plain[max(start - _BEFORE, 0) : start].rpartition("\n")[2]
+            yield WrittenNumber(kind, start, end, bool(_LABEL.search(before)))
 
 
 def _digits_for_letters(found: re.Match[str]) -> str:
     enough = sum(one.isdigit() for one in found[0]) >= _ENOUGH_DIGITS
     return found[0].translate(_ALIKE) if enough else found[0]
+
+
+def _numbers(written: str) -> Iterator[tuple[NumberKind, int, int]]:
+    """What a run of digits is, or the mobile numbers that stand in it beside others."""
+    kind = _kind(written)
+    if kind is not None:
+        yield kind, 0, len(written)
+        return
+    groups = list(re.finditer(r"[^ \t]+", written))
+    at = 0
+    while at < len(groups):
+        for last in range(at, min(at + _MOST_GROUPS, len(groups))):
+            start, end = groups[at].start(), groups[last].end()
+            if _MOBILE.fullmatch(re.sub(r"\D", "", written[start:end])) and _kind(written[start:end]):
+                yield NumberKind.PHONE, start, end
+                at = last
+                break
+        at += 1
 
 
 def _kind(written: str) -> NumberKind | None:

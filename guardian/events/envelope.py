@@ -156,6 +156,9 @@ class Envelope:
         level = Level(change["level"])
         latency = dict(event.data.get("latency") or {})
         latency["detect_to_emit_ms"] = _to_emit_ms(event, change, now)
+        shown: Mapping[str, str] | None = event.data.get("shown")
+        source: Mapping[str, str] = event.data.get("source") or {}
+        ruleset, _, fingerprint = source.get("ruleset", "").partition("@")
         return {
             "violation_id": str(change["id"]),
             "revision": count.revision,
@@ -167,11 +170,12 @@ class Envelope:
                 "role": role.value,
                 "participant_id": spec.participants.get(role),
                 "account_ref": spec.participants.get(role),
-                "track_id": f"audio-{role.value}",
+                "track_id": f"{'audio' if shown is None else 'video'}-{role.value}",
                 "attribution": "track",
             },
             "category": subcategory.partition(".")[0],
             "subcategory": subcategory,
+            "policy": {"clause": source.get("clause") or None},
             "risk_level": level.value,
             "severity": 4 if level is Level.BLOCK else 3,
             "confidence": round(float(change["score"]), 3),
@@ -186,14 +190,19 @@ class Envelope:
             "matches": [
                 {
                     "rule_id": change["rule"],
-                    "kind": "phrase",
+                    "rule_version": source.get("version") or None,
+                    "ruleset": ruleset or None,
+                    "ruleset_version": fingerprint or None,
+                    "kind": "phrase" if shown is None else "shown",
                     "canonical": masked(str(change["phrase"])),
                     "surface": heard,
                     "match_score": round(float(change["score"]), 3),
                     **span,
                 }
             ],
-            "transcript": {
+            "transcript": None
+            if shown is not None
+            else {
                 "language": change["language"],
                 "asr_model": event.data.get("asr_model"),
                 "finality": "partial" if str(change["status"]) == "detected" else "final",
@@ -202,6 +211,9 @@ class Envelope:
                 **span,
                 "words": _words(event.data.get("words", ())),
             },
+            "shown": None
+            if shown is None
+            else {"kind": shown["kind"], "text": heard, "redacted": MASK in heard, **span},
             "evidence": [],
             "video": event.data.get("video"),
             "latency": latency,
@@ -225,7 +237,8 @@ def _words(words: Any) -> list[dict[str, Any]]:
 
 def _to_emit_ms(event: CallEvent, change: Mapping[str, Any], now: datetime) -> int | None:
     """From detection in the call process to this envelope; None where detection was not timed."""
-    lag_ms = (event.data.get("latency") or {}).get("speech_end_to_detect_ms")
+    latency = event.data.get("latency") or {}
+    lag_ms = latency.get("speech_end_to_detect_ms", latency.get("shown_to_detect_ms"))
     if lag_ms is None:
         return None
     since_speech_ms = (now - datetime.fromisoformat(event.at)).total_seconds() * 1000

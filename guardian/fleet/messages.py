@@ -19,7 +19,9 @@ from typing import Any
 from guardian.core import errors
 from guardian.core.calls import CallEvent, CallEventType, CallSpec, Scope
 from guardian.core.config import (
+    Allowance,
     CallLimits,
+    ContactConfig,
     IceServer,
     MediaConfig,
     SpeechConfig,
@@ -44,6 +46,7 @@ class Action(StrEnum):
     SET_MODE = "set_mode"
     SET_SCOPES = "set_scopes"
     CONNECT = "connect"
+    USE_RULES = "use_rules"
 
 
 class Note(StrEnum):
@@ -92,6 +95,7 @@ def spec_from_json(value: Mapping[str, Any]) -> CallSpec:
             "mode": Mode(value["mode"]),
             "languages": tuple(value["languages"]),
             "scopes": frozenset(Scope(scope) for scope in value["scopes"]),
+            "overlays": tuple(value["overlays"]),
         }
     )
 
@@ -106,9 +110,25 @@ def config_from_json(value: Mapping[str, Any]) -> WorkConfig:
     return WorkConfig(
         vision=VisionConfig(**value["vision"]),
         speech=SpeechConfig(**value["speech"]),
+        contacts=_contacts(value["contacts"]),
         media=MediaConfig(**media),
         limits=CallLimits(**value["limits"]),
         default_mode=Mode(value["default_mode"]),
+    )
+
+
+def _contacts(value: Mapping[str, Any]) -> ContactConfig:
+    def allowance(one: Mapping[str, Any]) -> Allowance:
+        return Allowance(tuple(one["domains"]), tuple(one["patterns"]))
+
+    return ContactConfig(
+        **{
+            **value,
+            "watch": tuple(value["watch"]),
+            "kinds": tuple(value["kinds"]),
+            "allow": allowance(value["allow"]),
+            "merchants": {name: allowance(one) for name, one in value["merchants"].items()},
+        }
     )
 
 

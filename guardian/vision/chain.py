@@ -15,7 +15,7 @@ from guardian.core.config import VisionConfig
 from guardian.core.frames import Mode, RawFrame, SafeFrame
 from guardian.core.geometry import Box
 from guardian.core.ladder import Ease
-from guardian.core.notes import Face, FrameNotes, Hand, Unknown
+from guardian.core.notes import Face, FrameNotes, Hand, Print, PrintKind, Unknown
 from guardian.core.ports import Clock, FaceFinder, HandFinder, PersonFinder
 from guardian.core.protection import TOO_DARK, CurtainReason, Protection
 from guardian.core.tracks import FaceTracks
@@ -26,6 +26,7 @@ from guardian.vision.cover import CELL, STRICT_CELL, Covering, cover, curtain, c
 from guardian.vision.cover import held as repeated
 from guardian.vision.mask import GRID, ShownMask, Sights, apart, cover_box, visible
 from guardian.vision.print_watch import PrintWatch, Reading
+from guardian.vision.shown_cover import ShownCover
 from guardian.vision.shown_hands import ShownHands
 
 __all__ = ["VideoChain", "curtain"]
@@ -94,6 +95,7 @@ class VideoChain:
         self._pace = Pace()
         self._hands = ShownHands(hands, config, clock)
         self._prints = PrintWatch(prints, config)
+        self._shown = ShownCover()
         self._settled: tuple[tuple[int, int], Mode] | None = None
         self._last: _Last | None = None
         # An object of its own for each distrust, so that none is lost between two threads.
@@ -166,7 +168,7 @@ class VideoChain:
                 if mode is Mode.PRODUCT:
                     hands = self._find_hands(raw, faces, ease)
                     stages.done("hands")
-                covering = self._decide(faces, hands, size, mode)
+                covering = self._without_shown(self._decide(faces, hands, size, mode), raw)
                 if mode is Mode.INSTALL:
                     covering = self._without_prints(covering, raw, ease)
                     stages.done("prints")
@@ -259,6 +261,18 @@ class VideoChain:
     def _without_prints(self, covering: Covering, raw: RawFrame, ease: Ease) -> Covering:
         self._prints.times = ease.print_times
         hidden = self._prints.hidden(raw, covering.opacity)
+        return replace(
+            covering, opacity=hidden.less(covering.opacity), faces=(*covering.faces, *hidden.boxes)
+        )
+
+    def hide(self, raw: RawFrame, kind: PrintKind, places: tuple[Print, ...]) -> None:
+        """What else is not to be seen: all that was found of one kind in a frame. From any thread."""
+        self._shown.found(raw, kind, places)
+
+    def _without_shown(self, covering: Covering, raw: RawFrame) -> Covering:
+        hidden = self._shown.hidden(raw)
+        if hidden is None:
+            return covering
         return replace(
             covering, opacity=hidden.less(covering.opacity), faces=(*covering.faces, *hidden.boxes)
         )

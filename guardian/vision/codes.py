@@ -19,6 +19,8 @@ F32 = npt.NDArray[np.float32]
 
 LARGE = 1280 * 800
 """Pixels above which a picture is looked at in half its size and less: a look may not take long."""
+SMALL = 1280 * 960
+"""Pixels up to which a picture is looked at in twice its size too."""
 MARGIN = 0.12
 """How far a code is grown on every side, of its size: for its quiet zone and for corners found roughly."""
 BARS_HEIGHT = 0.7
@@ -67,6 +69,10 @@ def _attempts(plane: U8, care: Care) -> Iterator[list[Code]]:
         return
     if large:
         yield _read(plane, 1.0)
+    if plane.size <= SMALL:
+        double = cv2.resize(plane, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+        yield _read(np.asarray(double, np.uint8), 0.5)
+    yield _read(half, 2.0, binarizer=zxingcpp.Binarizer.GlobalHistogram)
     yield _read(_halved(half), 4.0)
 
 

@@ -34,8 +34,8 @@ LOWEST = 8.0
 """Pixels of height below which a line cannot be read."""
 ONCE = 0.3
 """Share of a line's box that one found on a finer copy has to cover to take its place."""
-SOFTER = 0.6
-"""Height of a part of a line found on a finer copy, of the line's, from which on it does."""
+WHOLE = 0.6
+"""Length it needs then, of the line's: less is a part of large letters."""
 
 
 class LineReader(Protocol):
@@ -48,16 +48,17 @@ class LineReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Looking:
-    """How closely a picture is looked at. areas: of the copies in which lines are looked for, the first for
-    large letters; most_lines: that are read, the largest first."""
+    """How closely a picture is looked at. areas: of the copies in which lines are looked for, the smallest
+    first; turned: of those turned by a quarter; most_lines: that are read, the largest first."""
 
     areas: tuple[int, ...]
+    turned: tuple[int, ...]
     most_lines: int
     care: Care
 
 
-LIVE = Looking((160 * 128, 448 * 336), 12, Care.QUICK)
-CLOSE = Looking((160 * 128, 640 * 480, 1280 * 960), 200, Care.THOROUGH)
+LIVE = Looking((448 * 336,), (), 12, Care.QUICK)
+CLOSE = Looking((448 * 336, 960 * 720, 1920 * 1440), (960 * 720,), 200, Care.THOROUGH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +153,13 @@ class ShownFinder:
         )
 
     def _contacts_written(self, text: TextSense, planes: Planes) -> Iterator[tuple[Sighting, ...] | None]:
-        w, h = planes.size
         boxes: list[F32] = []
-        for area in self._looking.areas:
-            copy = small_bgr(planes, fit(w, h, min(area, w * h), text.lines.multiple))
-            scale = np.array((w / copy.shape[1], h / copy.shape[0]), np.float32)
-            boxes = _once(boxes, [np.asarray(box * scale, np.float32) for box in text.lines.detect(copy)])
-            yield None
-        full = small_bgr(planes, (w, h))
+        for detect, areas in ((_lines, self._looking.areas), (_turned_lines, self._looking.turned)):
+            sizes = [fit(*planes.size, min(area, planes.y.size), text.lines.multiple) for area in areas]
+            for size in dict.fromkeys(sizes):
+                boxes = _once(boxes, detect(text.lines, planes, size))
+                yield None
+        full = small_bgr(planes, planes.size)
         pieces: list[Piece] = []
         for box in sorted(boxes, key=_height, reverse=True)[: self._looking.most_lines]:
             if _height(box) < LOWEST:
@@ -186,6 +186,22 @@ class ShownFinder:
         )
 
 
+def _lines(finder: LineFinder, planes: Planes, size: tuple[int, int]) -> list[F32]:
+    """Boxes of lines found on a copy of a size, in pixels of the picture."""
+    return list(finder.detect(small_bgr(planes, size)) * _scale(planes, size))
+
+
+def _turned_lines(finder: LineFinder, planes: Planes, size: tuple[int, int]) -> list[F32]:
+    """Those found on the copy turned by a quarter: lines that run up or down are missed as they are."""
+    found = finder.detect(np.asarray(cv2.rotate(small_bgr(planes, size), cv2.ROTATE_90_CLOCKWISE), np.uint8))
+    back = np.stack([found[..., 1], size[1] - 1 - found[..., 0]], axis=-1)
+    return [np.ascontiguousarray(box) for box in back * _scale(planes, size)]
+
+
+def _scale(planes: Planes, size: tuple[int, int]) -> F32:
+    return np.asarray(np.array(planes.size, np.float32) / np.array(size, np.float32), np.float32)
+
+
 def plain(row: Piece) -> Contact:
     """Text that reaches nobody."""
     return Contact(ContactKind.TEXT, row.text, Level.PASS, "shown.text")
@@ -198,7 +214,7 @@ def _once(coarse: list[F32], fine: list[F32]) -> list[F32]:
 
 
 def _replaces(fine: F32, coarse: F32) -> bool:
-    return _height(fine) >= SOFTER * _height(coarse) and _shared(coarse, fine) > ONCE
+    return _length(fine) >= WHOLE * _length(coarse) and _shared(coarse, fine) > ONCE
 
 
 def _shared(one: F32, other: F32) -> float:
@@ -209,6 +225,10 @@ def _shared(one: F32, other: F32) -> float:
 
 def _height(box: F32) -> float:
     return float(min(cv2.minAreaRect(box)[1]))
+
+
+def _length(box: F32) -> float:
+    return float(max(cv2.minAreaRect(box)[1]))
 
 
 def _place(kind: PrintKind, corners: F32, text: str = "") -> Print:

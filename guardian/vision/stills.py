@@ -13,6 +13,8 @@ from guardian.core.frames import U8, Planes
 
 MOST_BYTES = 64 << 20
 MOST_PIXELS = 64_000_000
+_FULL = {1: 255.0, 2: 65535.0}
+"""Of a fourth plane that cannot be seen through, by the bytes of its numbers."""
 _FILMS = (b"GIF8",)
 """What begins so may have more than one picture."""
 
@@ -42,8 +44,8 @@ def still(path: Path) -> Planes | None:
     if picture is None:
         return None
     if whole is not None and whole.ndim == 3 and whole.shape[2] == 4 and whole.shape[:2] == picture.shape[:2]:
-        opaque = whole[..., 3:].astype(np.float32) / np.float32(np.iinfo(whole.dtype).max)
-        picture = picture * opaque + 255 * (1 - opaque)
+        opaque = whole[..., 3:].astype(np.float32) / _FULL.get(whole.dtype.itemsize, 1.0)
+        picture = np.asarray(picture * opaque + 255 * (1 - opaque), np.uint8)
     return _planes(np.asarray(picture, np.uint8))
 
 

@@ -21,8 +21,10 @@ STEP = 32
 NARROWEST, WIDEST = 64, 1280
 UPRIGHT = 1.5
 """Height of a line's box, of its width, from which on it runs up or down."""
-POOR = 0.75
+POOR = 0.85
 """Confidence below which a line is read the other way round as well."""
+FEWEST = 4
+"""Characters it has to have for that: what is no text reads as one or two."""
 
 
 class TextReader:
@@ -50,7 +52,7 @@ class TextReader:
         if line.shape[0] >= UPRIGHT * line.shape[1]:
             ways = [np.asarray(cv2.rotate(line, way), np.uint8) for way in _QUARTERS]
         best = max((self._read(way) for way in ways), key=lambda one: one[1])
-        if best[1] < POOR and len(ways) == 1:
+        if best[1] < POOR and len(ways) == 1 and len(best[0]) >= FEWEST:
             over = np.asarray(cv2.rotate(line, cv2.ROTATE_180), np.uint8)
             best = max(best, self._read(over), key=lambda one: one[1])
         return best

@@ -125,7 +125,7 @@ async def measure(effort: Effort, steps: Steps) -> list[Row]:
     timed.find(_photo(np.full((480, 640, 3), 128, np.uint8)), PrintKind.TEXT)
     steps.expect(len(HEIGHTS) + 5)
     photos = sorted(media("people").glob("*.jpg"))[:: effort.photos]
-    pictures = [_photo_rgb(picture_at(path)) for path in photos]
+    pictures = [fitted(picture_at(path)) for path in photos]
     rows = []
     for height in HEIGHTS:
         steps.begin(f"letters of {height} px")
@@ -224,7 +224,7 @@ def _films(effort: Effort) -> Iterator[tuple[str, Iterable[tuple[Planes, float |
         yield name, ((one.planes, one.t) for i, one in enumerate(clip.play()) if i % effort.pictures == 0)
 
 
-def _photo_rgb(rgb: U8) -> U8:
+def fitted(rgb: U8) -> U8:
     """A photo brought into a call's picture: as large as fits into `SIZE`."""
     scale = min(SIZE[0] / rgb.shape[1], SIZE[1] / rgb.shape[0])
     size = tuple(max(round(side * scale / 4) * 4, 16) for side in rgb.shape[1::-1])
@@ -232,7 +232,7 @@ def _photo_rgb(rgb: U8) -> U8:
 
 
 def _photo(rgb: U8) -> Planes:
-    return planes_from_rgb(_photo_rgb(rgb))
+    return planes_from_rgb(fitted(rgb))
 
 
 def misses(rows: Sequence[Row]) -> list[str]:
