@@ -288,7 +288,7 @@ class _Reader:
     def _texts(self, node: Node, what: str) -> list[Phrase]:
         """A list of texts; `a, b` in one text are two."""
         parts = node.parts if isinstance(node, Items) else (node,)
-        found = []
+        found: list[Phrase] = []
         for part in parts:
             if not isinstance(part, Text):
                 self._fault(part.line, f"{what} must be a list of texts; put quotes round odd ones.")

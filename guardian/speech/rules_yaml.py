@@ -84,7 +84,8 @@ def _what(error: Exception, text: str) -> tuple[int, str, str]:
     mark = getattr(error, "problem_mark", None)
     position = getattr(error, "position", None)
     if mark is not None:
-        line = int(mark.line) + 1
+        # What is missing at the end is missed on a line after the last one.
+        line = min(int(mark.line), text.rstrip().count("\n")) + 1
     elif isinstance(position, int):
         # In characters or in bytes, as the parser has it: good enough to find a control character by.
         line = text.encode("utf-8", "replace")[:position].count(b"\n") + 1
@@ -123,7 +124,7 @@ def _tree(text: str) -> Node:
 def _events(text: str) -> Iterator[tuple[Any, int]]:
     documents = 0
     for event in yaml.parse(text, Loader=_LOADER):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark is not None else 1
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
