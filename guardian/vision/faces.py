@@ -138,7 +138,7 @@ class TurningFaceFinder:
 
     def _look(self, planes: Planes, look: Look) -> F32:
         box = look.box(*planes.size)
-        size = fit(box[2] - box[0], box[3] - box[1], look.area, self._net.multiple)
+        size = fit(round((box[2] - box[0]) * look.stretch), box[3] - box[1], look.area, self._net.multiple)
         found: F32 = alone(self._see(planes, box, size, look.degrees), SAME_FACE_IOU)
         side = found[:, 2:4].max(axis=1, initial=0)
         fit_for = (found[:, 4] >= look.score) & (side >= look.smallest * min(planes.size))
@@ -168,7 +168,8 @@ class TurningFaceFinder:
         x0, y0, x1, y1 = (value // 2 * 2 for value in around)
         x1, y1 = max(x1, x0 + 2), max(y1, y0 + 2)
         scale, step = GLANCE_SIDE / side, self._net.multiple
-        size = max(round((x1 - x0) * scale / step), 1) * step, max(round((y1 - y0) * scale / step), 1) * step
+        wide, high = (x1 - x0) * look.stretch * scale, (y1 - y0) * scale
+        size = max(round(wide / step), 1) * step, max(round(high / step), 1) * step
         found = self._see(planes, (x0, y0, x1, y1), size, look.degrees)
         wanted = Box(x, y, across, down)
         return any(score >= least and Box(*box).iou(wanted) > GLANCE_IOU for *box, score in found.tolist())

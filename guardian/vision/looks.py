@@ -2,7 +2,8 @@
 
 One pass over a whole picture at full size would cost more than the frame may. So each picture is seen as a
 whole at a small size, and some have a turn of closer looks besides: tiles for small faces, a tiny copy for
-faces that fill the picture, copies turned by quarters for people who lie down and cameras held anyhow.
+faces that fill the picture, copies turned for people who lie down and cameras held anyhow, and one made wider
+for faces that are seen narrower than they are: in pictures on a wall, or in one that was stretched itself.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ TILE_AREA, MOST_TILE_AREA = 400 * 240, 512 * 240
 TINY_AREA = 128 * 96
 NEAR_AREA = 160 * 120
 TURNED_AREA = 256 * 192
+STRETCHED_AREA, STRETCH = 256 * 192, 1.6
 OBLIQUE_AREA = 192 * 144
 """Turned by less than a quarter, a picture takes nearly twice its area."""
 TURNED_SCORE = 0.35
@@ -63,6 +65,8 @@ class Look:
     """Score needed in the second glance."""
     smallest: float = 0.0
     """Share of the picture's shorter side below which others find a face better."""
+    stretch: float = 1.0
+    """How many times wider than it is the part is shown."""
 
     def box(self, w: int, h: int) -> tuple[int, int, int, int]:
         """(x0, y0, x1, y1) in a picture of w x h, even numbers."""
@@ -127,11 +131,12 @@ def far_sighted(w: int, h: int) -> Gaze:
     tile = Look(0, 0, 1, 1, 0, sure=CLOSER_SCORE)
     wide = Look(0, 0, 1, 1, WIDE_AREA, sure=CLOSER_SCORE)
     tiny = Look(0, 0, 1, 1, TINY_AREA, sure=_ALWAYS, smallest=LARGE)
+    stretched = Look(0, 0, 1, 1, STRETCHED_AREA, sure=CLOSER_SCORE, stretch=STRETCH)
     turned = Look(0, 0, 1, 1, TURNED_AREA, sure=_ALWAYS, again=TURNED_AGAIN)
     one, two, three = (replace(turned, degrees=degrees) for degrees in (90, 180, 270))
     oblique = [replace(turned, area=OBLIQUE_AREA, degrees=degrees) for degrees in (45, 315, 135, 225)]
     turns: list[Turn] = [(closer,) for closer in _tiles_of(w, h, tile)]
-    turns += [(wide,), (tiny, one), (two,), (three,), *((look,) for look in oblique)]
+    turns += [(wide,), (tiny, stretched), (one,), tuple(oblique[:2]), (two,), tuple(oblique[2:]), (three,)]
     return (Round(tuple(turns), every=EVERY),)
 
 

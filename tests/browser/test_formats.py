@@ -35,9 +35,12 @@ def test_pictures_of_any_format_are_protected(converse, open_browser, films, mer
 
         await until(fast, f"{fps} pictures a second", talk.instead)
         await talk.change_mode("private")
+        # Another curtain may have fallen before, and pictures of before may be under way behind it.
+        act, frames = len(sight.acts), sight.acts[-1].frames
 
         async def nothing_under_way():
-            return sight.acts[-1].kind == "curtain" and sight.acts[-1].frames > 15
+            shown = sight.acts[-1].frames - (frames if len(sight.acts) == act else 0)
+            return sight.acts[-1].kind == "curtain" and shown > 15
 
         await until(nothing_under_way, "the private curtain", talk.instead)
         before = len(sight.acts)

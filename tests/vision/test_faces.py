@@ -76,6 +76,18 @@ def test_a_small_face_is_found_within_one_turn(weights, which, gaze, side):
     assert any(face.box.iou(wanted) > 0.3 for answer in found for face in answer.value)
 
 
+def test_a_face_that_is_seen_much_narrower_than_it_is_is_found_in_its_place(weights):
+    finder = TurningFaceFinder(YuNet(weights("face", "yunet").files["model"], 0.3))
+    upright, narrow = portrait((240, 240)), (84, 240)
+    picture = Planes(np.full((480, 640), 120, np.uint8), *(np.full((240, 320), 128, np.uint8) for _ in "uv"))
+    picture.y[100:340, 400:484] = cv2.resize(upright.y, narrow, interpolation=cv2.INTER_AREA)
+    for plane, patch in ((picture.u, upright.u), (picture.v, upright.v)):
+        plane[50:170, 200:242] = cv2.resize(patch, (42, 120), interpolation=cv2.INTER_AREA)
+    wanted = FACE.scaled(*narrow).shifted(400, 100)
+    found = [finder.find(picture) for _ in range(REVISIT_FRAMES)]
+    assert any(face.box.iou(wanted) > 0.4 for answer in found for face in answer.value)
+
+
 @pytest.mark.parametrize("pace", [1, 2, 3])
 @pytest.mark.parametrize("gaze", [far_sighted, short_sighted])
 @pytest.mark.parametrize("size", [(640, 480), (1280, 720), (1920, 1080), (480, 640), (176, 144), (2, 2)])
