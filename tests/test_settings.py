@@ -127,6 +127,37 @@ def test_the_network_is_configured(tmp_path):
     assert "hunter2" not in settings.model_dump_json() + repr(settings) + repr(media)
 
 
+def test_what_may_be_shown_is_configured_for_all_and_for_one_merchant(tmp_path):
+    contacts = (
+        load(
+            written(
+                tmp_path,
+                '[contacts]\nwatch = ["merchant"]\nkinds = ["code"]\n'
+                '[contacts.allow]\ndomains = ["shop.example.com"]\n'
+                '[contacts.merchants.m_1]\npatterns = ["0571\\\\d{8}"]\n',
+            )
+        )
+        .work_config()
+        .contacts
+    )
+    assert (contacts.watch, contacts.kinds) == (("merchant",), ("code",))
+    assert contacts.allow.domains == ("shop.example.com",)
+    assert contacts.merchants["m_1"].patterns == (r"0571\d{8}",)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[contacts]\nallow = { patterns = ["("] }\n', "is no regular expression"),
+        ('[contacts]\nallow = { domains = ["https://a.example.com/"] }\n', "without scheme or path"),
+        ('[contacts]\nwatch = ["everybody"]\n', "contacts.watch"),
+    ],
+)
+def test_what_may_not_be_shown_that_way_is_named(tmp_path, text, said):
+    with pytest.raises(ConfigError, match=said):
+        load(written(tmp_path, text))
+
+
 def test_the_address_of_a_machine_may_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("GUARDIAN_MEDIA__ADVERTISED_ADDRESSES", '["203.0.113.7"]')
     monkeypatch.setenv(

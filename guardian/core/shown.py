@@ -14,7 +14,7 @@ from guardian.core.contacts import Contact
 from guardian.core.notes import Print, PrintKind
 from guardian.core.violations import Level, Role, Status, ViolationChange
 
-SURE = 0.9
+SURE = 0.8
 """Confidence of a reading that is told at once; a less sure one is told when it was read twice."""
 AGAIN_S = 30.0
 """What was seen is the same when it comes back within this time."""

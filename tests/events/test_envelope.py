@@ -101,6 +101,29 @@ def test_numbers_that_reach_a_person_are_masked(envelope):
     assert {word["w"] for word in words} == {"*"}
 
 
+def test_what_was_shown_says_so_and_is_masked_too(envelope):
+    said = violation()
+    change = {**said.data["violation"], "rule": "shown.phone", "phrase": "phone", "heard": "138 1234 5678"}
+    shown = CallEvent(
+        said.call_id,
+        said.type,
+        said.at,
+        said.media_t,
+        {"violation": change, "latency": {"shown_to_detect_ms": 300}, "shown": {"kind": "phone"}},
+    )
+    data = sealed(envelope, shown)["data"]
+    assert data["shown"] == {
+        "kind": "phone", "text": MASK, "redacted": True, "start_ms": 210318, "end_ms": 211042,
+    }  # fmt: skip
+    assert data["transcript"] is None
+    assert data["actor"]["track_id"] == "video-merchant"
+    assert (data["matches"][0]["kind"], data["matches"][0]["rule_id"]) == ("shown", "shown.phone")
+    assert data["latency"]["shown_to_detect_ms"] == 300
+    assert data["latency"]["detect_to_emit_ms"] is not None
+    assert "1234" not in json.dumps(data)
+    assert sealed(envelope, said)["data"]["shown"] is None
+
+
 def test_consent_tokens_stay_inside(envelope):
     assert "c0ffee" not in json.dumps(sealed(envelope, violation()))
 
