@@ -50,7 +50,7 @@ class Listener:
 
 @lru_cache(maxsize=4)
 def _rules_in(folder: Path) -> RuleSet:
-    # A call process is handed its rules; the dictionaries of Chinese that files are read with cost 30 MB.
+    # A call process is handed its rules; the dictionaries of Chinese that files are read with are large.
     from guardian.speech.rules_folder import load_rules
 
     return load_rules(folder)

@@ -108,8 +108,8 @@ class RulesRefused(ConfigError):
 class RuleBook:
     """All rules that hold for a call, compiled but not yet ready to be matched.
 
-    name: `default`, or with the overlays laid over it, `default+tier_b`. fingerprint: 12 hexadecimal
-    digits of the SHA-256 of the texts it was made from. entries: the phrases of all concepts.
+    name: `default`, or with the overlays laid over it, `default+tier_b`. fingerprint: 12
+    letters made of the SHA-256 of the texts it was made from. entries: the phrases of all concepts.
     """
 
     name: str
@@ -120,7 +120,7 @@ class RuleBook:
 
     @property
     def label(self) -> str:
-        """Name and fingerprint, as `default@1a2b3c4d5e6f`."""
+        """Name and fingerprint, as `default@kpfamgqbcdjs`."""
         return f"{self.name}@{self.fingerprint}"
 
     def packed(self) -> str:

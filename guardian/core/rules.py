@@ -35,7 +35,7 @@ class Hit:
 
     phrase: the pattern as the rule writes it; heard: the units; excuse: name of the context that
     makes it innocent, or empty. Times in media seconds, score 0..1. ruleset: label of
-    the rules it was found by, as `default@1a2b3c4d5e6f`.
+    the rules it was found by, as `default@kpfamgqbcdjs`.
     """
 
     rule: Rule

@@ -39,7 +39,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RuleSource:
-    """What a rule was when it matched. ruleset: name and fingerprint, as `default@1a2b3c4d5e6f`."""
+    """What a rule was when it matched. ruleset: name and fingerprint, as `default@kpfamgqbcdjs`."""
 
     version: str = ""
     clause: str = ""

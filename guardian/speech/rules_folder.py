@@ -26,6 +26,8 @@ MOST_FILES = 1000
 LONGEST_PACKED = 900_000
 """Characters of packed rules that fit one message to a call process."""
 _LAID_KEPT = 32
+_LETTERS = str.maketrans("0123456789", "ghjkmnpqrs")
+"""Runs of figures would be masked in events and logs."""
 
 Texts = Mapping[str, str]
 """File name (`contact.yaml`, `overlays/tier_b.yaml`) -> text."""
@@ -83,13 +85,13 @@ class Rulebooks:
         return self.laid(names).book("+".join(("default", *names)), self.fingerprint(names))
 
     def fingerprint(self, names: tuple[str, ...]) -> str:
-        """12 hexadecimal digits that change whenever what these rules are made of does."""
+        """12 letters that change whenever what these rules are made of does."""
         files = [name for name in self.texts if not name.startswith(f"{OVERLAYS}/")]
         digest = hashlib.sha256()
         for file in [*sorted(files), *(f"{OVERLAYS}/{name}.yaml" for name in names)]:
             for part in (file, self.texts[file]):
                 digest.update(hashlib.sha256(part.encode("utf-8", "surrogatepass")).digest())
-        return digest.hexdigest()[:12]
+        return digest.hexdigest()[:12].translate(_LETTERS)
 
 
 def read_folder(folder: Path) -> dict[str, str]:

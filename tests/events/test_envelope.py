@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from cloudevents.core.formats.json import JSONFormat
@@ -65,6 +66,20 @@ def body_of(envelope, event, sequence=7):
     event_id, body = envelope.sealer(SPEC, event, "01J9ZK3M8Q6T4V7X2B5N0C1D2E")(sequence)
     assert event_id == "01J9ZK3M8Q6T4V7X2B5N0C1D2E"
     return body
+
+
+def test_a_violation_says_by_which_rules_it_was_raised(envelope):
+    event = violation()
+    assert sealed(envelope, event)["data"]["policy"] == {"clause": None}
+    source = {"version": "7", "clause": "2.1", "ruleset": "default+club@kpfamgqbcdjs"}
+    data = sealed(envelope, replace(event, data={**event.data, "source": source}))["data"]
+    (match,) = data["matches"]
+    assert (match["rule_version"], match["ruleset"], match["ruleset_version"]) == (
+        "7",
+        "default+club",
+        "kpfamgqbcdjs",
+    )
+    assert data["policy"] == {"clause": "2.1"}
 
 
 def test_a_violation_is_a_cloudevent_with_its_facts(envelope):

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardian.core.errors import ConfigError
+from guardian.core.masking import masked
 from guardian.core.rulebook import RulesRefused, RuleState, unpacked
 from guardian.core.rules import RuleSet
 from guardian.core.violations import Level, Role
@@ -216,6 +217,8 @@ def test_the_fingerprint_changes_with_what_the_rules_are_made_of(laid):
     assert others.book(()).fingerprint == plain.fingerprint
     assert others.book(("club",)).fingerprint != club.fingerprint
     assert rulebooks({"rules.yaml": GOOD + "\n"}).book(()).fingerprint != plain.fingerprint
+    assert masked(plain.label) == plain.label
+    assert plain.fingerprint.isalpha(), "figures could be masked in events"
 
 
 def test_an_overlay_that_extends_a_term_extends_the_terms_that_name_it():

@@ -63,3 +63,13 @@ def test_stage_times_of_the_live_calls_are_in_the_metrics():
     calls.retire(status)
     assert 'guardian_stage_ms_count{stage="protect"} 9.0' in metrics.render()[0].decode()
     assert 'guardian_stage_worst_ms{quantile="p99",stage="protect"} 40.0' in text
+
+
+def test_hits_of_rules_in_shadow_are_counted_over_calls_and_their_end():
+    live = [{"rules": {"ruleset": "default@x", "shadow_hits": {"contact.add": 2}}}, {"rules": {}}, {}]
+    metrics, calls = Metrics(), CallCollector(lambda: live, lambda: (1, 2), dict)
+    metrics.watch(calls)
+    calls.retire({"rules": {"shadow_hits": {"contact.add": 1, "payment.wallet": 4}}})
+    text = metrics.render()[0].decode()
+    assert 'guardian_shadow_hits_total{rule="contact.add"} 3.0' in text
+    assert 'guardian_shadow_hits_total{rule="payment.wallet"} 4.0' in text
