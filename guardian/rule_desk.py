@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -21,6 +22,8 @@ from guardian.speech.rules_draft import Draft, read_overlay
 from guardian.speech.rules_folder import FILE_NAME, OVERLAYS, Overlay, rulebooks
 
 _WAIT_S = 5.0
+_COMPUTE_S = 10.0
+"""How long lines of one request are judged."""
 _HEADER = "# Written by PATCH /v1/rules/ID, which only changes states; delete the file to undo all of it.\n"
 
 
@@ -178,8 +181,12 @@ class ServerRules:
     def test(self, question: RuleQuestion) -> list[dict[str, Any]]:
         """Each line judged by itself, in order."""
         with self._one_at_a_time():
-            rules = self._keeper.rule_set(_caller(question))
-            return [asdict(judged(line, rules, question.speaker)) for line in question.lines]
+            rules, in_time = self._keeper.rule_set(_caller(question)), _patience()
+            found = []
+            for line in question.lines:
+                found.append(asdict(judged(line, rules, question.speaker)))
+                in_time()
+            return found
 
     def backtest(self, question: RuleQuestion, files: Mapping[str, str | None]) -> dict[str, Any]:
         """What would change if these files were put (None: removed)."""
@@ -193,7 +200,7 @@ class ServerRules:
             names = books.chosen(caller.tenant, caller.merchant, caller.overlays)
             trial = Trial(self._keeper.rule_set(caller), RuleSet(books.book(names)), question.speaker)
             lines = [Line(number, text) for number, text in enumerate(question.lines, 1)]
-            return backtest(lines, trial).as_dict()
+            return backtest(lines, trial, _patience()).as_dict()
 
     @contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
@@ -214,6 +221,17 @@ class ServerRules:
     def packed(self, spec: CallSpec) -> str:
         """The rules a call is to begin with."""
         return self._keeper.packed(caller_of(spec))
+
+
+def _patience() -> Callable[[], None]:
+    """Raises Unavailable when it is called after `_COMPUTE_S`."""
+    until = time.monotonic() + _COMPUTE_S
+
+    def check() -> None:
+        if time.monotonic() > until:
+            raise Unavailable("These lines take too long to judge; send fewer of them.")
+
+    return check
 
 
 def _caller(question: RuleQuestion) -> Caller:

@@ -240,6 +240,7 @@ class _Server:
 
     def _rules_changed(self, tenant: str, file: str) -> None:
         self.log.info("a rule file was changed by the API", tenant=tenant, file=file)
+        self.metrics.rule_edits.labels("taken").inc()
         self.rules.wake()
 
     def _live(self) -> Iterator[CallSpec]:

@@ -198,6 +198,13 @@ def test_lines_are_judged_dry(site, refused):
     refused(site.ask("POST", "/test", json={"lines": ["x"], "overlays": ["none"]}), 422)
 
 
+def test_lines_that_take_too_long_are_given_up(site, refused, monkeypatch):
+    monkeypatch.setattr("guardian.rule_desk._COMPUTE_S", -1.0)
+    assert "fewer" in refused(site.ask("POST", "/test", json={"lines": ["x"]}), 503)["detail"]
+    body = {"lines": ["x"], "files": {"rules.yaml": RULES}}
+    assert "fewer" in refused(site.ask("POST", "/backtest", json=body), 503)["detail"]
+
+
 def test_a_proposal_is_compared_and_nothing_is_changed(site, refused):
     before = site.ask("GET").json()["fingerprint"]
     body = {
