@@ -37,8 +37,9 @@ check: $(DEV_READY) ## Lint, format and type checks
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(DEMO_READY) $(WEIGHTS_READY) ## Measure vision and calls beside their peers
+bench: $(DEMO_READY) $(WEIGHTS_READY) ## Measure vision, speech and calls, beside their peers
 	@$(BIN)/guardian bench vision $(ARGS)
+	@$(BIN)/guardian bench speech $(ARGS)
 	@$(BIN)/guardian bench call $(ARGS)
 
 chaos: $(DEMO_READY) $(WEIGHTS_READY) ## Open and close 200 calls; fails when something grows

@@ -47,45 +47,52 @@ class Job:
 
 
 def measured(job: Job) -> dict[str, Any]:
-    """`rtf`: work for a second of sound; `latency_s`: of each clip's first attempt, from its end until it was
-    told; `rss_mb`: of this process and Vosk's; `clips`: how many were heard. GuardianError."""
+    """`rtf`: processor time for a second of sound; `latency_s`: from the end of each clip's attempt until
+    it was told; `rss_mb`: of this process and Vosk's; `clips`: how many were heard. GuardianError."""
     config = replace(load().speech_config(), engine=job.engine)
     chain = open_ears(ModelStore.default(), config, (job.language,), Role.MERCHANT)
     late: list[float] = []
-    work_s = sound_s = at = 0.0
+    sound_s = at = 0.0
     heard = 0
-    began = time.monotonic()
+    began, before_s = time.monotonic(), _processor_s()
     for clip in job.clips:
         if time.monotonic() - began > job.seconds:
             break
-        seconds, took, told = _heard(chain, clip, at)
+        seconds, told = _heard(chain, clip, at)
         at += seconds + APART_S
         sound_s += seconds
-        work_s += took
         heard += 1
         late += told[:1]
-    here = psutil.Process()
-    rss = sum(process.memory_info().rss for process in (here, *here.children(recursive=True)))
+    rss = sum(process.memory_info().rss for process in _processes())
     return {
-        "rtf": round(work_s / sound_s, 4),
+        "rtf": round((_processor_s() - before_s) / sound_s, 4),
         "latency_s": late,
         "rss_mb": round(rss / 2**20, 1),
         "clips": heard,
     }
 
 
-def _heard(chain: HearingChain, clip: Clip, at: float) -> tuple[float, float, list[float]]:
-    """Seconds of sound, seconds of work, and how late each attempt was told."""
+def _processes() -> list[psutil.Process]:
+    here = psutil.Process()
+    return [here, *here.children(recursive=True)]
+
+
+def _processor_s() -> float:
+    times = [process.cpu_times() for process in _processes()]
+    return float(sum(one.user + one.system for one in times))
+
+
+def _heard(chain: HearingChain, clip: Clip, at: float) -> tuple[float, list[float]]:
+    """Seconds of sound, and how late each attempt was told."""
     told: list[float] = []
-    seconds = work_ms = 0.0
+    seconds = 0.0
     for chunk in _with_silence(clip, at):
         notes = chain.hear(chunk)
         seconds += chunk.seconds
-        work_ms += notes.speech_ms
         told += [
             change.t_emitted - at - clip.t_end for change in notes.changes if change.status is Status.DETECTED
         ]
-    return seconds, work_ms / 1000.0, told
+    return seconds, told
 
 
 def _with_silence(clip: Clip, at: float) -> Iterator[AudioChunk]:

@@ -279,9 +279,10 @@ class CallSession:
 
     def _lapsed(self, role: Role, t_start: float, t_end: float, reason: str) -> None:
         on_deaf = self._config.speech.on_deaf
-        if not self.voices[role].account.lapses.add(t_start, t_end, reason):
-            return
-        self._tell_lapse(Lapse(Part.HEARING, role, t_start, t_end, reason))
+        if self.voices[role].account.lapses.add(t_start, t_end, reason):
+            self._tell_lapse(Lapse(Part.HEARING, role, t_start, t_end, reason))
+        if t_start == t_end:
+            return  # An engine is lost or left out, and nothing went unheard.
         if on_deaf == "mute":
             self.voices[role].muted = True
         elif on_deaf == "end":

@@ -275,7 +275,8 @@ class HearingChain:
 
     def _lost(self, ear: Ear, fault: Fault, notes: _Notes) -> None:
         now = self._now or 0.0
-        since = now if self._began is None else self._began
+        # While others listen, a second opinion that fails leaves nothing unheard.
+        since = now if ear.second or self._began is None else self._began
         self._lapse(since, now, str(fault), notes)
         notes.changes.extend(self._attempts.drop(ear.name, now))
         self._start(now, notes)

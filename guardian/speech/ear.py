@@ -25,7 +25,7 @@ STALLS = 3
 """Stalls after which it is given up however far apart: each leaves a thread behind."""
 FIRST_S = 10.0
 """Longest time that others wait for an engine to be made for the first time."""
-START_S = 20.0
+START_S = 60.0
 """Longest time an engine may take to be made."""
 STALL_S = 3.0
 """An engine that has not answered for this long is left."""

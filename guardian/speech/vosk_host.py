@@ -22,7 +22,7 @@ SOUND, END, ANEW = b"S", b"E", b"N"
 confidence; the recogniser is made anew -> nothing."""
 LARGEST = 1 << 20
 """Bytes of a request or an answer."""
-LOAD_S = 15.0
+LOAD_S = 50.0
 """Longest time a model may take to load, the start of the process included."""
 ANSWER_S = 2.5
 """Longest time a request may take: less than what an ear waits, so that the process is stopped too."""

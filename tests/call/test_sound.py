@@ -12,7 +12,12 @@ from guardian.core.config import SpeechConfig, WorkConfig
 from guardian.core.errors import ModelMissing
 from guardian.core.frames import AudioChunk
 from guardian.core.ports import HearingNotes
+from guardian.core.tokens import Hypothesis, Token
 from guardian.core.violations import Level, Role, Status, ViolationChange
+from guardian.ears import rules_for
+from guardian.speech import ear
+from guardian.speech.chain import HearingChain
+from guardian.speech.vad import LoudnessVad
 
 BEHIND = ("the recogniser is starting", "hearing is behind")
 CHANGE = ViolationChange(
@@ -187,6 +192,81 @@ def test_a_piece_that_cannot_be_decoded_is_a_lapse_and_costs_nothing_else():
     notes = told.heard
     assert sum(len(note.changes) for note in notes) >= 2
     assert [lapse.reason for note in notes for lapse in note.lapses] == ["hearing failed"]
+
+
+class Hangs:
+    """A recogniser that answers nothing."""
+
+    name, language = "hangs", "zh"
+
+    def __init__(self, end):
+        self._end = end
+
+    def hear(self, chunk):
+        self._end.wait()
+
+    finish = hear
+
+
+class SaysOneThing:
+    """Hears the same words in whatever is said."""
+
+    name, language = "says", "zh"
+
+    def __init__(self):
+        self._t = 0.0
+
+    def hear(self, chunk):
+        self._t = chunk.t
+
+    def finish(self):
+        texts = ("jia1", "wo3", "wei1", "xin4")
+        tokens = tuple(
+            Token(text, self._t - 0.8 + i * 0.2, self._t - 0.6 + i * 0.2) for i, text in enumerate(texts)
+        )
+        return Hypothesis(tokens, True, "zh")
+
+
+class LoudThenQuiet:
+    """Turns a piece into a chunk: loud or quiet, as its name says."""
+
+    def chunks(self, sound, t):
+        loud = np.resize(np.array([9000, -9000], np.int16), 320)
+        yield AudioChunk(loud if sound.name == "loud" else np.zeros(320, np.int16), t)
+
+
+def test_an_engine_that_hangs_holds_up_neither_the_voice_nor_the_other_engine(monkeypatch):
+    for name in ("STALL_S", "PATIENCE_S"):
+        monkeypatch.setattr(ear, name, getattr(ear, name) / 10)
+    end = threading.Event()
+    ears = HearingChain(
+        [lambda: Hangs(end), SaysOneThing], rules_for(""), Role.MERCHANT, LoudnessVad(), SpeechConfig()
+    )
+    told = Told(ears)
+
+    async def main():
+        voice = VoiceWay(Role.MERCHANT, replace(told.hearing, tap=LoudThenQuiet), WorkConfig())
+        async with asyncio.TaskGroup() as tasks:
+            run = tasks.create_task(voice.run())
+            for i in range(150):
+                told.t = i * 0.02
+                name = "loud" if i < 75 else "quiet"
+                voice.put(Sound(name))
+                assert (await voice.next_piece(1.0)).name == name
+            await told.until(lambda: any(notes.lapses for notes in told.heard) and changes())
+            voice.close()
+            await run
+
+    def changes():
+        return [change for notes in told.heard for change in notes.changes]
+
+    try:
+        asyncio.run(main())
+    finally:
+        end.set()
+    assert {change.status for change in changes()} == {Status.DETECTED, Status.CONFIRMED}
+    reasons = {lapse.reason for notes in told.heard for lapse in notes.lapses}
+    assert any("hangs has not answered" in reason for reason in reasons)
 
 
 def test_what_waited_for_somebody_who_joins_is_not_passed_on():
