@@ -1,4 +1,4 @@
-"""Vosk in a real call: what a merchant says over Opus comes out as a violation."""
+"""Vosk in a real call: what a merchant says over Opus comes out as a violation, also after it has hung."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def rules_confirmed(status):
 
 
 @pytest.mark.real
-def test_a_violation_heard_by_vosk_in_a_call_and_a_vosk_that_dies_ends_no_call(need, tmp_path, monkeypatch):
+def test_a_violation_is_heard_by_vosk_in_a_call_and_a_vosk_that_hangs_ends_no_call(
+    need, tmp_path, monkeypatch
+):
     need("vosk")
     rules = tmp_path / "rules"
     rules.mkdir()
@@ -91,10 +93,10 @@ def test_a_violation_heard_by_vosk_in_a_call_and_a_vosk_that_dies_ends_no_call(n
                     if "guardian.speech.vosk_process" in process.cmdline()
                 ]
                 assert len(decoders) == 1, "one process for all legs of a call"
-                decoders[0].kill()
+                decoders[0].suspend()  # It hangs, as far as anybody can tell.
                 voice.say("转账", "hello")
                 after = await status_until(
-                    client, call_id, lambda s: "test.pay" in rules_confirmed(s), 40, "one after the crash"
+                    client, call_id, lambda s: "test.pay" in rules_confirmed(s), 40, "one after the stall"
                 )
             finally:
                 await merchant.close()

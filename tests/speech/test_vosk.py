@@ -1,5 +1,6 @@
 """Vosk itself, on a tiny model that tells tones apart: words, times, crashes, stalls, silence, any bytes."""
 
+import hashlib
 import json
 import os
 import signal
@@ -22,7 +23,9 @@ from guardian.core.errors import ConfigError, ModelMissing
 from guardian.core.frames import SPEECH_RATE, AudioChunk
 from guardian.core.violations import Role, Status
 from guardian.ears import open_ears, rules_for, vosk_model
+from guardian.manifest import load_manifest
 from guardian.models import ModelStore
+from guardian.resources import resource
 from guardian.speech import vosk_host, vosk_words
 from guardian.speech.chain import HearingChain
 from guardian.speech.vad import LoudnessVad
@@ -294,12 +297,29 @@ def test_listening_to_a_file_with_vosk_and_what_the_machine_says_of_it(model, ba
     assert listed["transcript-en"]["state"] == "missing"
 
 
-def test_an_archive_is_unpacked_once_and_again_when_it_was_damaged(model, tmp_path):
-    archive = tmp_path / "weights" / "vosk" / "tones.zip"
-    archive.parent.mkdir(parents=True)
-    with zipfile.ZipFile(archive, "w") as packed:
+def test_an_archive_among_the_weights_is_used_where_its_sha256_is_right(model, bare, tmp_path):
+    archive = packed(model, bare.folder / "vosk", "vosk-model-small-cn-0.22")
+    assert engines(bare, SpeechConfig(), "zh")[0] == {}, "not what the manifest names"
+    digest, size = hashlib.sha256(archive.read_bytes()).hexdigest(), archive.stat().st_size
+    text = resource("models", "manifest.toml").read_text(encoding="utf-8")
+    text = text.replace("3af8b0e7e0f835ae9d414ce5df580237a3cfb08d586c9fbbb0f7ff29ad5b14ba", digest)
+    (tmp_path / "manifest.toml").write_text(text.replace("43898754", str(size)), encoding="utf-8")
+    store = replace(bare, manifest=load_manifest(tmp_path / "manifest.toml"))
+    assert engines(store, SpeechConfig(), "zh")[0] == {"speech-zh": "vosk-zh"}
+    assert engines(store, SpeechConfig(second_opinion="off"), "zh")[0] == {"speech-zh": "vosk-zh"}
+
+
+def packed(model, folder, name):
+    """A model as an archive of the official form."""
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / f"{name}.zip", "w") as archive:
         for path in model.rglob("*"):
-            packed.write(path, Path("tones") / path.relative_to(model))
+            archive.write(path, Path(name) / path.relative_to(model))
+    return folder / f"{name}.zip"
+
+
+def test_an_archive_is_unpacked_once_and_again_when_it_was_damaged(model, tmp_path):
+    archive = packed(model, tmp_path / "weights" / "vosk", "tones")
     folder = unpacked(archive, tmp_path / "weights")
     assert folder == archive.parent / "tones"
     words = folder / "graph" / "words.txt"
