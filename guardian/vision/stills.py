@@ -61,7 +61,8 @@ def _pixels(path: Path) -> int:
 
 def _planes(bgr: U8) -> Planes:
     h, w = bgr.shape[:2]
-    even = cv2.copyMakeBorder(bgr, 0, h % 2, 0, w % 2, cv2.BORDER_REPLICATE)
+    # White, and no row twice: a code that fills its picture may have squares of one pixel.
+    even = cv2.copyMakeBorder(bgr, 0, h % 2, 0, w % 2, cv2.BORDER_CONSTANT, value=(255, 255, 255))
     h, w = even.shape[:2]
     flat = cv2.cvtColor(even, cv2.COLOR_BGR2YUV_I420).reshape(-1)
     y, u, v = np.split(np.asarray(flat, np.uint8), (h * w, h * w * 5 // 4))
