@@ -336,6 +336,7 @@ class CallSession:
                 }
                 for change in self._violations.values()
             ],
+            "watching": {str(role): dict(watch.looks) for role, watch in self.watches.items()},
             "engines": dict(self._workshop.engines()),
             "rules": dict(self._workshop.rules()),
         }

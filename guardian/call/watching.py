@@ -50,7 +50,7 @@ class Watching:
     lapsed: Callable[[Role, float, float, str], None]
     """(role, t_start, t_end, reason) in media seconds of the call: a span without any look."""
     hide: Callable[[RawFrame, PrintKind, tuple[Print, ...]], None]
-    """Told of all violations of a kind that were found in a picture of the shopper, and where."""
+    """Told where in a picture of the shopper all violations of a kind are; from the lane's thread."""
     ask: Callable[[], None]
     """Asks for a key frame of the merchant's video."""
     media_t: Callable[[float], float]
@@ -187,6 +187,8 @@ class WatchWay:
         def step() -> tuple[tuple[Sighting, ...] | None, float]:
             began = time.thread_time()
             found = next(look.steps, ())
+            if found is not None and self.role is Role.SHOPPER and self.allowed:
+                self._watching.hide(look.raw, kind, tuple(one.place for one in found if one.raised))
             return found, time.thread_time() - began
 
         found, cost_s = await self._lane.run(step, _STEP_S)
@@ -195,15 +197,9 @@ class WatchWay:
             return False
         self.looks[kind] += 1
         if self.allowed:
-            self._found(look.raw, kind, found)
+            t = self._watching.media_t(look.raw.arrived)
+            self._tell(self._book.see(Glance(kind, found, t, self._watching.now())))
         return True
-
-    def _found(self, raw: RawFrame, kind: PrintKind, found: tuple[Sighting, ...]) -> None:
-        raised = tuple(sighting for sighting in found if sighting.raised)
-        if self.role is Role.SHOPPER:
-            self._watching.hide(raw, kind, tuple(sighting.place for sighting in raised))
-        t = self._watching.media_t(raw.arrived)
-        self._tell(self._book.see(Glance(kind, raised, t, self._watching.now())))
 
     def _tell(self, changes: tuple[ViolationChange, ...]) -> None:
         if changes:

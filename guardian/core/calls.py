@@ -17,7 +17,8 @@ class Scope(StrEnum):
     PROTECT = "protect"
     """The picture may be processed. Without it the merchant sees only the curtain."""
     HEAR = "hear"
-    """The voices may be listened to. Without it nobody is heard; that is no lapse."""
+    """The voices may be listened to and pictures searched for contacts. Without it nobody is; that is no
+    lapse."""
     KEEP = "keep"
     """Evidence may be kept."""
 

@@ -72,8 +72,10 @@ class ShownCover:
     def found(self, raw: RawFrame, kind: PrintKind, places: tuple[Print, ...]) -> None:
         """All that was found of one kind in an earlier picture."""
         scale = np.array(raw.planes.size, np.float32)
-        shapes = tuple(np.array(place.corners, np.float32) / scale for place in places)
-        self._news.put(_Found(kind, shapes, _copy(raw.planes), raw.arrived))
+        shapes = [np.array(place.corners, np.float32) / scale for place in places]
+        # What is no place cannot be hidden; what is far outside need not be.
+        sane = tuple(np.clip(shape, -1, 2) for shape in shapes if np.isfinite(shape).all())
+        self._news.put(_Found(kind, sane, _copy(raw.planes), raw.arrived))
 
     def hidden(self, raw: RawFrame) -> Hidden | None:
         """What is hidden of a picture, or None."""

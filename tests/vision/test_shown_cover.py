@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import zxingcpp
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from guardian.bench.placards import code_card, held
 from guardian.core.frames import Mode, RawFrame, Showing
@@ -74,6 +76,23 @@ def test_what_cannot_be_followed_is_hidden_where_it_was_and_around():
     after = cover.hidden(covered)
     assert hidden_share(after, 300, 200) > 0.97
     assert (after.cells == 255).sum() > 1.5 * (before.cells == 255).sum()
+
+
+NUMBERS = st.floats(-2e4, 2e4) | st.sampled_from([float("nan"), float("inf")])
+SHAPES = st.lists(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=3, max_size=6), max_size=4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SHAPES, st.sampled_from([(640, 480), (50, 34), (2, 2)]))
+def test_whatever_is_found_no_picture_fails(shapes, size):
+    cover, planes = ShownCover(), room(2, (640, 480))
+    w, h = size
+    half = np.s_[: h // 2, : w // 2]
+    raw = RawFrame(type(planes)(planes.y[:h, :w], planes.u[half], planes.v[half]), 0.0, 100.0)
+    cover.found(raw, PrintKind.TEXT, tuple(Print(PrintKind.TEXT, tuple(shape)) for shape in shapes))
+    for _ in range(3):
+        hidden = cover.hidden(raw)
+        assert hidden is None or set(np.unique(hidden.cells)) <= {0, 255}
 
 
 def test_without_looks_it_ends_after_a_while():
