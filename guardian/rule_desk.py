@@ -50,8 +50,8 @@ class ServerRules:
 
     def overview(self, tenant: str) -> dict[str, Any]:
         """The rules in force for a tenant, where they are written, and what was refused last."""
-        keeper, books = self._keeper, self._keeper.books
-        made = books.laid(keeper.names(Caller(tenant)))
+        keeper = self._keeper
+        books, made = keeper.view(Caller(tenant))
         overlays = [
             one
             for name, one in sorted(books.overlays.items())
@@ -135,8 +135,8 @@ class ServerRules:
             return self._write_state(tenant, rule, state)
 
     def _write_state(self, tenant: str, rule: str, state: RuleState) -> dict[str, Any]:
-        books = self._keeper.books
-        if rule not in books.laid(self._keeper.names(Caller(tenant))).rules:
+        books, made = self._keeper.view(Caller(tenant))
+        if rule not in made.rules:
             raise NoSuchRule("There is no rule with this id.")
         name = f"{OVERLAYS}/api-{tenant}.yaml"
         written = books.overlays.get(f"api-{tenant}")

@@ -17,6 +17,7 @@ from guardian.core.errors import ConfigError
 from guardian.core.rulebook import RuleFault, RulesRefused
 from guardian.core.rules import RuleSet
 from guardian.core.violations import Role
+from guardian.speech.rules_compile import Compiled
 from guardian.speech.rules_folder import (
     LONGEST_PACKED,
     OVERLAYS,
@@ -161,8 +162,13 @@ class RuleKeeper:
             names = (*names, name)
         return names
 
+    def view(self, caller: Caller) -> tuple[Rulebooks, Compiled]:
+        """All rules there are, and those of a caller, of one moment."""
+        with self._lock:
+            return self.books, self.books.laid(self.names(caller))
+
     def unknown(self, tenant: str, overlays: Sequence[str]) -> tuple[str, ...]:
-        """Those of the overlays that this tenant cannot ask for."""
+        """Those of the overlays that this tenant cannot ask for. Does not wait."""
         known = self.books.overlays
         return tuple(name for name in overlays if name not in known or not known[name].may_use(tenant))
 

@@ -59,6 +59,7 @@ class Rulebooks:
     base: Compiled
     overlays: Mapping[str, Overlay]
     _laid: dict[tuple[str, ...], Compiled] = field(default_factory=dict, repr=False)
+    _laying: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     def chosen(self, tenant: str, merchant: str, asked: Sequence[str]) -> tuple[str, ...]:
         """The overlays of a call in the order in which they are laid: the tenant's, the merchant's, those
@@ -72,13 +73,14 @@ class Rulebooks:
         """The rules with these overlays laid over them. RulesRefused when two of them contradict."""
         if not names:
             return self.base
-        found = self._laid.get(names)
-        if found is None:
-            found = overlaid(self.laid(names[:-1]), self.overlays[names[-1]].draft)
-            while len(self._laid) >= _LAID_KEPT:
-                self._laid.pop(next(iter(self._laid)), None)
-            self._laid[names] = found
-        return found
+        with self._laying:
+            found = self._laid.get(names)
+            if found is None:
+                found = overlaid(self.laid(names[:-1]), self.overlays[names[-1]].draft)
+                while len(self._laid) >= _LAID_KEPT:
+                    self._laid.pop(next(iter(self._laid)))
+                self._laid[names] = found
+            return found
 
     def book(self, names: tuple[str, ...]) -> RuleBook:
         """What a call with these overlays is given. RulesRefused."""
