@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 
+import httpx
 import pytest
 
 from guardian.core.violations import Role
 from guardian.demo.peers import CallClient, new_peer
+from guardian.web.keyfile import KeyFile
 from tests.loopback.harness import serving, status_until
 from tests.loopback.test_hearing import Words
 from tests.speech.tiny_kaldi import write
@@ -30,7 +32,7 @@ PAY = """
 
 
 @pytest.mark.real
-def test_a_rule_edited_on_disk_judges_a_running_call_and_a_broken_one_changes_nothing(
+def test_rules_edited_on_disk_and_by_the_api_judge_a_running_call_and_broken_ones_change_nothing(
     need, tmp_path, monkeypatch
 ):
     need("vosk")
@@ -45,7 +47,7 @@ def test_a_rule_edited_on_disk_judges_a_running_call_and_a_broken_one_changes_no
     monkeypatch.setenv("GUARDIAN_SPEECH__RULES_DIR", str(rules.parent))
 
     async def run(server):
-        async with CallClient(server.url) as client:
+        async with CallClient(server.url, key) as client:
             call_id, legs = await client.create(mode="private")
             merchant = new_peer()
 
@@ -73,17 +75,28 @@ def test_a_rule_edited_on_disk_judges_a_running_call_and_a_broken_one_changes_no
                     assert time.monotonic() < deadline, "the broken edit was not told"
                     await asyncio.sleep(0.2)
                 last = await client.status(call_id)
+
+                rules.write_text(RULES + PAY, encoding="utf-8")
+                url, headers = f"{server.url}/v1/rules/test.pay", {"Authorization": f"Bearer {key}"}
+                async with httpx.AsyncClient(headers=headers, trust_env=False) as api:
+                    answer = await api.patch(url, json={"state": "shadow"})
+                assert answer.status_code == 200, answer.text
+                by_api = f"{answer.json()['ruleset']}@{answer.json()['fingerprint']}"
+                await until(lambda s: s["rules"]["ruleset"] == by_api, IN_FORCE_S, "the change by the API")
+                quiet = await until(lambda s: s["rules"]["shadow_hits"], 15, "a hit in shadow")
             finally:
                 await merchant.close()
             await client.hang_up(call_id)
-        return edited, found, last
+        return edited, found, last, quiet
 
+    _, key = KeyFile(tmp_path / "server" / "api_keys.json").add("default")
     with serving(tmp_path / "server") as server:
-        edited, found, last = asyncio.run(run(server))
+        edited, found, last, quiet = asyncio.run(run(server))
         log, events = server.log(), server.events()
     assert {violation["rule"] for violation in found["violations"]} == {"test.pay"}
     assert last["rules"]["ruleset"] == edited["rules"]["ruleset"], "the old rules stay"
-    assert last["state"] == "open"
+    assert last["state"] == quiet["state"] == "open"
+    assert set(quiet["rules"]["shadow_hits"]) == {"test.pay"}
     assert log.count("an edit of the rules was refused") == 1
     told = next(event for event in events if event["type"].endswith("violation.detected.v1"))
     (match,) = told["data"]["matches"]
