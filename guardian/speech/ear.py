@@ -78,7 +78,8 @@ class Ear:
         self._stalls = 0
         self._patience_s = PATIENCE_S
         self._work: deque[tuple[float, float]] = deque()
-        """(seconds of sound, seconds of work), the last `PACE_OVER_S` of sound."""
+        """(seconds of sound, seconds of work), the last `PACE_OVER_S` of sound; then what they come to."""
+        self._sound_s = self._work_s = 0.0
         self.name = "an engine"
         self.language = ""
         self.listening = False
@@ -89,7 +90,7 @@ class Ear:
     @property
     def factor(self) -> float:
         """Seconds of work in the last `PACE_OVER_S` of sound, as a part of them."""
-        return sum(work for _, work in self._work) / PACE_OVER_S
+        return self._work_s / PACE_OVER_S
 
     def start(self, now: float) -> None:
         """Has the engine made, and waits for it as long as others can. Fault when it cannot be made;
@@ -191,15 +192,22 @@ class Ear:
         if answer.error is not None:
             self._let_go()
             raise Fault(f"{self.name} failed ({type(answer.error).__name__})") from answer.error
-        self._work.append((answer.seconds, answer.work_s))
-        while sum(seconds for seconds, _ in self._work) > PACE_OVER_S:
-            self._work.popleft()
+        self._count(answer.seconds, answer.work_s)
         found = answer.found
         if answer.ends:
             self._tokens = found.tokens if found is not None else ()
         elif found is not None:
             self._tokens = found.tokens
         return Heard(answer.moment, answer.ends, found is not None, found)
+
+    def _count(self, seconds: float, work_s: float) -> None:
+        self._work.append((seconds, work_s))
+        self._sound_s += seconds
+        self._work_s += work_s
+        while self._sound_s > PACE_OVER_S:
+            oldest = self._work.popleft()
+            self._sound_s -= oldest[0]
+            self._work_s -= oldest[1]
 
     def _stall(self, what: str) -> None:
         self._let_go()
@@ -216,3 +224,4 @@ class Ear:
         self.listening = False
         self._tokens = ()
         self._work.clear()
+        self._sound_s = self._work_s = 0.0
