@@ -14,7 +14,7 @@ from guardian.core.errors import ConfigError, ModelMissing
 from guardian.core.notes import PrintKind
 from guardian.core.policy import gravest
 from guardian.core.rules import RuleSet
-from guardian.core.violations import Role
+from guardian.core.violations import Level, Role
 from guardian.models import ModelStore
 from guardian.vision.shown import LIVE, Judge, Looking, ShownFinder, TextSense
 from guardian.vision.text_lines import TextLines
@@ -22,6 +22,11 @@ from guardian.vision.text_reader import TextReader
 
 _CATEGORIES = ("contact_exchange", "offplatform_payment", "offplatform_trade")
 """What is judged in writing: threats on a poster are not those of who shows it."""
+_MARKS = re.compile(
+    r"(?:微信支付|微信|支付宝|云闪付|银联|wechat\s?pay|alipay|union\s?pay|apple\s?pay|visa|mastercard|\W|_)+",
+    re.IGNORECASE,
+)
+"""Marks of means of payment, as they stand on doors and boxes: nobody asks for anything."""
 _SAYS = re.compile(r"[\u3400-\u9fff]{2}|[a-z]{2,}\W+[a-z]{2,}", re.IGNORECASE)
 """Text that may be a sentence."""
 
@@ -37,7 +42,7 @@ class WrittenWords:
 
     def __call__(self, text: str) -> Contact | None:
         """None where no rule matches that raises a violation."""
-        if not _SAYS.search(text):
+        if not _SAYS.search(text) or _MARKS.fullmatch(text):
             return None
         # The dictionaries of Chinese take 30 MB: only where something is written.
         from guardian.speech.text import units_of_text
@@ -50,8 +55,9 @@ class WrittenWords:
         found = gravest(hits, self.speaker)
         if found is None or not found[1].raised:
             return None
-        hit, verdict = found
-        return Contact(ContactKind.TEXT, text, verdict.level, hit.rule.id, hit.rule.category, hit.score)
+        hit = found[0]
+        # What is written may have been there for long: it is never urgent.
+        return Contact(ContactKind.TEXT, text, Level.REVIEW, hit.rule.id, hit.rule.category, hit.score)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -35,8 +35,10 @@ from guardian.models import ModelStore
 from guardian.vision.shown import CLOSE, LIVE, Looking
 from guardian.vision.stills import still
 
-HEIGHTS = (12, 16, 24, 32, 48, 96)
+HEIGHTS = (12, 16, 24, 32, 48)
 """Of digits, in pixels of a picture of 640x480."""
+NAMES = (16, 24, 32)
+"""Of names after the Chinese word for WeChat."""
 GOAL = 0.9
 """Share of the photos of codes that has to be read right, closely."""
 LOOKS = {"as in a call": LIVE, "closely": CLOSE}
@@ -97,7 +99,7 @@ class _Looker:
 async def measure(effort: Effort, steps: Steps) -> list[Row]:
     """A row for each kind of picture and way of looking."""
     ModelStore.default().find("reading")
-    steps.expect(len(LOOKS) * (len(HEIGHTS) + 5))
+    steps.expect(len(LOOKS) * (len(HEIGHTS) + len(NAMES) + 5))
     photos = [
         planes_from_rgb(fitted(picture_at(path)))
         for path in sorted(media("people").glob("*.jpg"))[:: effort.photos]
@@ -108,7 +110,8 @@ async def measure(effort: Effort, steps: Steps) -> list[Row]:
         looker.look(photos[0], PrintKind.TEXT, _Bag())
         tables: list[tuple[str, Iterator[_Bag]]] = [
             ("photos of codes", _codes(looker, effort)),
-            *((f"digits of {height} px", _numbers(looker, photos, height)) for height in HEIGHTS),
+            *((f"digits of {height} px", _written(looker, photos, height, _number)) for height in HEIGHTS),
+            *((f"WeChat names of {height} px", _written(looker, photos, height, _name)) for height in NAMES),
             ("people, nothing drawn", _nothing(looker, photos)),
             *((name, _nothing(looker, seen)) for name, seen in _films(effort)),
         ]
@@ -152,25 +155,43 @@ def _codes(looker: _Looker, effort: Effort) -> Iterator[_Bag]:
         yield bag
 
 
-def _numbers(looker: _Looker, photos: Sequence[Planes], height: int) -> Iterator[_Bag]:
-    """Mobile numbers on cards that are held into photos."""
+def _number(chance: np.random.Generator) -> tuple[str, str]:
+    """A mobile number as people write it, and as it is compared."""
+    digits = f"1{chance.integers(3, 10)}" + "".join(map(str, chance.integers(0, 10, 9)))
+    between = ("", " ", "-")[int(chance.integers(3))]
+    return between.join((digits[:3], digits[3:7], digits[7:])), digits
+
+
+def _name(chance: np.random.Generator) -> tuple[str, str]:
+    """A name at WeChat."""
+    name = "".join("abcdefghjkmnpqrstuvwxyz"[at] for at in chance.integers(0, 23, 5))
+    name += "".join(map(str, chance.integers(2, 10, 4)))
+    return f"微信：{name}", f"微信{name}"
+
+
+def _written(
+    looker: _Looker,
+    photos: Sequence[Planes],
+    height: int,
+    write: Callable[[np.random.Generator], tuple[str, str]],
+) -> Iterator[_Bag]:
+    """Cards that are held into photos."""
     bag, chance = _Bag(), np.random.default_rng(SEED + height)
     for photo in photos:
-        digits = f"1{chance.integers(3, 10)}" + "".join(map(str, chance.integers(0, 10, 9)))
-        between = ("", " ", "-")[int(chance.integers(3))]
-        card = text_card([between.join((digits[:3], digits[3:7], digits[7:]))], height)
+        text, wanted = write(chance)
+        card = text_card([text], height)
         w, h = photo.size
         if card.shape[1] > w - 8 or card.shape[0] > h - 8:
             continue
-        at = (
-            int(chance.integers(2, (w - card.shape[1]) // 2)) * 2,
-            int(chance.integers(2, (h - card.shape[0]) // 2)) * 2,
+        left, top = (
+            int(chance.integers(2, (side - size) // 2)) * 2
+            for side, size in zip((w, h), card.shape[::-1], strict=True)
         )
-        found = looker.look(held(photo, card, at), PrintKind.TEXT, bag)
-        read = ["".join(filter(str.isdigit, one.contact.text)) for one in _raised(found)]
+        found = looker.look(held(photo, card, (left, top)), PrintKind.TEXT, bag)
+        read = ["".join(filter(str.isalnum, one.contact.text)) for one in _raised(found)]
         bag.there += 1
-        bag.right += digits in read
-        bag.wrong += any(one != digits for one in read)
+        bag.right += wanted in read
+        bag.wrong += any(one != wanted for one in read)
         yield bag
 
 

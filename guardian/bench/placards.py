@@ -25,16 +25,28 @@ def code_card(text: str, side: int, symbology: str = "QRCode") -> U8:
 
 
 def text_card(lines: Sequence[str], height: int) -> U8:
-    """Lines of letters so many pixels high on paper, uint8 (h, w)."""
+    """Lines of letters about so many pixels high on paper, uint8 (h, w); Chinese ones too."""
+    step = round(height * 1.8)
+    widths = [_write(None, line, (0, 0), height) for line in lines]
+    card = np.full((step * len(lines) + 2 * _EDGE, max(widths) + 2 * _EDGE), PAPER, np.uint8)
+    for i, line in enumerate(lines):
+        _write(card, line, (_EDGE, _EDGE + i * step + round(height * 1.3)), height)
+    return card
+
+
+def _write(card: U8 | None, line: str, at: tuple[int, int], height: int) -> int:
+    """Writes a line, its baseline at (x, y), where there is a card; gives its width in pixels."""
+    if not line.isascii():
+        font = cv2.FontFace("uni")
+        size = round(height * 1.1)
+        if card is not None:
+            cv2.putText(card, line, at, (INK,), font, size, 400)
+        return int(cv2.getTextSize((1, 1), line, (0, 0), font, size, 400)[2])
     thick = max(height // 9, 1)
     scale = cv2.getFontScaleFromHeight(_FONT, height, thick)
-    sizes = [cv2.getTextSize(line, _FONT, scale, thick)[0] for line in lines]
-    step = round(height * 1.8)
-    card = np.full((step * len(lines) + 2 * _EDGE, max(w for w, _ in sizes) + 2 * _EDGE), PAPER, np.uint8)
-    for i, line in enumerate(lines):
-        below = _EDGE + i * step + round(height * 1.3)
-        cv2.putText(card, line, (_EDGE, below), _FONT, scale, (INK,), thick, cv2.LINE_AA)
-    return card
+    if card is not None:
+        cv2.putText(card, line, at, _FONT, scale, (INK,), thick, cv2.LINE_AA)
+    return int(cv2.getTextSize(line, _FONT, scale, thick)[0][0])
 
 
 def held(planes: Planes, card: U8, at: tuple[int, int]) -> Planes:
