@@ -250,16 +250,17 @@ class HearingChain:
             self._look(ear, heard, notes)
 
     def _spare(self, notes: _Notes) -> None:
-        """Does without an engine for a while where one cannot keep pace and another listens."""
+        """Does without an engine for a while where all together cannot keep pace: the slowest second opinion,
+        else one that cannot keep pace by itself while another can."""
         listening = [ear for ear in self._ears if ear.listening]
-        slow = [ear for ear in listening if ear.factor > PACE]
-        second = [ear for ear in listening if ear.second]
-        if not slow or len(listening) < 2:
+        if len(listening) < 2 or sum(ear.factor for ear in listening) <= PACE:
             return
-        least = second or (slow if len(slow) < len(listening) else [])
+        slow = [ear for ear in listening if ear.factor > PACE]
+        least = [ear for ear in listening if ear.second] or (slow if len(slow) < len(listening) else [])
         for ear in sorted(least, key=lambda ear: ear.factor)[-1:]:
             now = self._now or 0.0
-            self._lapse(now, now, f"{ear.name} is too slow here and is left out for {REST_S:.0f} s", notes)
+            reason = f"{ear.name} is left out for {REST_S:.0f} s, as hearing is too slow with it"
+            self._lapse(now, now, reason, notes)
             notes.changes.extend(self._attempts.drop(ear.name, now))
             ear.rest(now + REST_S)
 

@@ -1,15 +1,20 @@
 """Legs come, are taken over and go; the call tells it in order."""
 
 import asyncio
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from guardian.call.legs import LegMaker
 from guardian.call.picture import Eyes
 from guardian.call.session import CallSession, Workshop
-from guardian.core.calls import CallSpec
-from guardian.core.config import WorkConfig
+from guardian.core.calls import CallEventType, CallSpec
+from guardian.core.config import SpeechConfig, WorkConfig
 from guardian.core.errors import NoSuchCall
+from guardian.core.frames import AudioChunk
+from guardian.core.notes import Lapse, Part
+from guardian.core.ports import HearingNotes
 from guardian.core.violations import Role
 
 
@@ -169,3 +174,52 @@ def test_a_session_that_never_connects_changes_nothing_and_a_newer_one_takes_its
         ("call.left", "shopper", "the call ended"),
         ("call.left", None, "done"),
     ]
+
+
+class OneSound:
+    """A piece of sound, and the tap that makes a chunk of it."""
+
+    seconds, lost_s = 0.02, 0.0
+
+    def chunks(self, sound, t):
+        yield AudioChunk(np.zeros(320, np.int16), t)
+
+
+class Loses:
+    """Ears that tell one lapse after the other."""
+
+    def __init__(self, *spans):
+        self._spans = list(spans)
+
+    def hear(self, chunk):
+        span = self._spans.pop(0)
+        return HearingNotes(lapses=(Lapse(Part.HEARING, "merchant", *span, "a reason"),))
+
+
+@pytest.mark.parametrize(("spans", "muted"), [([(1.0, 1.0)], False), ([(1.0, 1.0), (3.0, 4.0)], True)])
+def test_a_voice_is_muted_for_what_went_unheard_and_not_for_an_engine_that_is_left_out(spans, muted):
+    async def main():
+        told = asyncio.Queue()
+        shop = Workshop(
+            LegMaker(no_models, OneSound, no_models, FakeRelay, Nothing, no_models),
+            Eyes(no_models, no_models),
+            lambda role: Loses(*spans),
+            dict,
+            told.put_nowait,
+        )
+        config = replace(WorkConfig(), speech=SpeechConfig(on_deaf="mute"))
+        call = CallSession(CallSpec("c", "t", {}), config, shop)
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(call.run())
+            await asyncio.sleep(0)
+            voice = call.voices[Role.MERCHANT]
+            async with asyncio.timeout(10):
+                for _ in spans:
+                    voice.put(OneSound())
+                    while (await told.get()).type is not CallEventType.HEARING_LAPSED:
+                        pass
+            call.end("done")
+            await running
+        return voice.muted
+
+    assert asyncio.run(main()) is muted
