@@ -108,18 +108,19 @@ class Ear:
                 raise Fault(f"{self.name} failed {RESTARTS} times within {RESTART_S:.0f} s and is given up")
             self._worker = Worker(self._make, Moment(now, now, perf_counter()))
             first = not self.language and len(self._starts) == 1 and not self._stalls
-            self._patience_s = FIRST_S if first else PATIENCE_S
-        self._made(self._worker)
+            self._made(self._worker, FIRST_S if first else PATIENCE_S)
+        else:
+            self._made(self._worker, self._held_up_s(self._worker))
 
     def give(self, chunk: AudioChunk, moment: Moment) -> None:
-        """Hands in sound. Nothing while it does not listen."""
-        if self.listening and self._worker is not None:
+        """Hands in sound. What comes while the engine is being made waits for it, as far as it may."""
+        if self._worker is not None and (self.listening or self._worker.behind_s <= BEHIND_S):
             self._patience_s = min(PATIENCE_S, self._patience_s + PACE * chunk.seconds)
             self._worker.hear(chunk, moment)
 
     def end(self, moment: Moment) -> None:
         """Hands in the end of the utterance."""
-        if self.listening and self._worker is not None:
+        if self._worker is not None:
             self._worker.finish(moment)
 
     def take(self) -> Heard | None:
@@ -130,14 +131,14 @@ class Ear:
             return None
         began = perf_counter()
         wait_s = self._patience_s if worker.silent_s < PATIENCE_S else 0.0
-        if worker.behind_s > BEHIND_S:
-            wait_s = max(wait_s, STALL_S - worker.silent_s)
-        heard = self._next(worker, wait_s)
+        heard = self._next(worker, max(wait_s, self._held_up_s(worker)))
         self._patience_s = max(0.0, self._patience_s - (perf_counter() - began))
         return heard
 
     def settle(self) -> Heard | None:
         """As `take`, and waits for what is due until it is there or the engine has stalled."""
+        if self._worker is not None and not self.listening:
+            self._made(self._worker, STALL_S)
         return self._next(self._worker, STALL_S) if self._worker is not None else None
 
     def close(self) -> None:
@@ -162,9 +163,12 @@ class Ear:
             tail = tuple(token for token in tail if token.t_end >= least)
         return units_of((*tail, *self._tokens), self.language)
 
-    def _made(self, worker: Worker) -> None:
-        answer = worker.answer(self._patience_s)
-        self._patience_s = 0.0
+    def _held_up_s(self, worker: Worker) -> float:
+        """How long others have to wait, as so much sound waits for this engine."""
+        return max(0.0, STALL_S - worker.silent_s) if worker.behind_s > BEHIND_S else 0.0
+
+    def _made(self, worker: Worker, wait_s: float) -> None:
+        answer = worker.answer(wait_s)
         if answer is None:
             if worker.silent_s >= START_S:
                 self._stall(f"could not be made within {START_S:.0f} s")

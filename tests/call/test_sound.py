@@ -237,7 +237,7 @@ class LoudThenQuiet:
 
 def test_an_engine_that_hangs_holds_up_neither_the_voice_nor_the_other_engine(monkeypatch):
     for name in ("STALL_S", "PATIENCE_S"):
-        monkeypatch.setattr(ear, name, getattr(ear, name) / 10)
+        monkeypatch.setattr(ear, name, getattr(ear, name) / 5)
     end = threading.Event()
     ears = HearingChain(
         [lambda: Hangs(end), SaysOneThing], rules_for(""), Role.MERCHANT, LoudnessVad(), SpeechConfig()
