@@ -288,6 +288,8 @@ class Seats:
     def _relay_merchant(self, leg: Leg) -> None:
         """The only video that goes from one leg to the other as it came."""
         self._relay.restart()
+        if Role.MERCHANT in self._ways.watches:
+            self._ways.watches[Role.MERCHANT].restart()
         leg.pass_on("video", self._relay.put)
 
     async def _unseat(self, role: Role, leg: Leg, reason: str) -> None:

@@ -92,27 +92,38 @@ class WatchWay:
         self._taken: dict[PrintKind, RawFrame] = {}
         self._frames: deque[Opaque] = deque()
         self._tap: PictureTap | None = None
-        self._overrun = False
+        self._open = False
+        self._came = False
+        self._needs_key = True
         self._undecoded_since: float | None = None
         self._closed = False
 
     def picture(self, raw: RawFrame) -> None:
         """A picture has come in, decoded."""
+        self._came = True
         if self.allowed and raw.whole and not self._closed:
             self._raw = raw
 
     def encoded(self, frame: Opaque) -> None:
         """A frame of video has come in, encoded."""
-        if not self.allowed or self._closed:
+        self._came = True
+        if not self.allowed or not self._open or self._closed:
+            self._needs_key = True
             return
         if len(self._frames) >= _MOST_WAITING:
-            # Nothing after it can be decoded before a key frame.
             self._frames.clear()
-            self._overrun = True
-        if self._overrun and not frame.key:
+            self._needs_key = True
+        if self._needs_key and not frame.key:
+            # Nothing can be decoded before a key frame.
+            self._undecoded()
             return
-        self._overrun = False
+        self._needs_key = False
         self._frames.append(frame)
+
+    def restart(self) -> None:
+        """Video that comes from now on is another's."""
+        self._frames.clear()
+        self._needs_key = True
 
     async def run(self) -> None:
         """Looks until cancelled. If it cannot, the call goes on, and is told so."""
@@ -122,6 +133,7 @@ class WatchWay:
             log_not_loaded(_NOT_LOADED, error)
             await self._blind(_NOT_LOADED)
             return
+        self._open = True
         text: _Look | None = None
         while True:
             if text is None or not self.allowed:
@@ -169,7 +181,7 @@ class WatchWay:
         """Seconds from one look for text to the next."""
         if self._book.unsure:
             return self._every[PrintKind.CODE]
-        often = self._every[PrintKind.TEXT] * self._watching.times()
+        often = self._every[PrintKind.TEXT] * (1 + self._watching.times()) / 2
         return max(often, min(cost_s / _SHARE, _RAREST_S)) - min(cost_s, often)
 
     async def _look(self, finder: ContactFinder, kind: PrintKind) -> _Look | None:
@@ -212,15 +224,16 @@ class WatchWay:
             self._frames.clear()
             tap = self._tap = self._tap or self._watching.tap()
             self._raw = await self._lane.run(lambda: tap.decode(frames), _STEP_S) or self._raw
-            self._note_decoding(tap)
+            if tap.needs_key:
+                self._undecoded()
+            else:
+                self._undecoded_since = None
         return self._raw
 
-    def _note_decoding(self, tap: PictureTap) -> None:
-        now = self._watching.now()
-        if not tap.needs_key:
-            self._undecoded_since = None
-            return
+    def _undecoded(self) -> None:
+        """Video has come that cannot be decoded: a key frame is asked for, and in the end it is a lapse."""
         self._watching.ask()
+        now = self._watching.now()
         if self._undecoded_since is None:
             self._undecoded_since = now
         if now - self._undecoded_since > _BLIND_S:
@@ -229,6 +242,7 @@ class WatchWay:
 
     def _forget(self) -> None:
         """What has come is not looked at."""
+        self._came = False
         self._raw = None
         self._taken.clear()
         self._frames.clear()
@@ -240,7 +254,7 @@ class WatchWay:
             began = self._watching.now()
             self._forget()
             await asyncio.sleep(_REST_S)
-            if self.allowed and (self._raw is not None or self._frames):
+            if self.allowed and self._came:
                 self._watching.lapsed(self.role, began, self._watching.now(), reason)
 
     def close(self) -> None:

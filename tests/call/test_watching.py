@@ -265,13 +265,32 @@ def test_the_merchants_video_is_decoded_and_nothing_of_it_hidden():
     assert desk.hidden == []
 
 
+def test_video_before_a_key_frame_is_not_kept_and_one_is_asked_for():
+    desk = Desk(Finds(), Role.MERCHANT)
+
+    async def scenario(desk):
+        desk.way.encoded(Frame(key=True))
+        await desk.until(lambda: desk.way._open)
+        assert not desk.way._frames, "what came while the finder was loaded"
+        for _ in range(1000):
+            desk.way.encoded(Frame(key=False))
+        assert not desk.way._frames
+        assert desk.asked
+        await desk.until(lambda: desk.way.encoded(Frame(key=True)) or desk.told)
+
+    desk.run(scenario)
+
+
 def test_video_that_is_not_looked_at_does_not_grow_and_goes_on_with_a_key_frame():
-    way = Desk(Finds(), Role.MERCHANT).way
+    desk = Desk(Finds(), Role.MERCHANT)
+    desk.way._open = True
+    desk.way.encoded(Frame(key=True))
     for _ in range(10_000):
-        way.encoded(Frame(key=False))
-    assert len(way._frames) <= 90
-    way.encoded(Frame(key=True))
-    assert way._frames[-1].key
+        desk.way.encoded(Frame(key=False))
+    assert len(desk.way._frames) <= 90
+    assert desk.asked
+    desk.way.encoded(Frame(key=True))
+    assert desk.way._frames[-1].key
 
 
 def test_video_that_cannot_be_decoded_is_asked_for_and_then_a_lapse(monkeypatch):
@@ -287,7 +306,7 @@ def test_video_that_cannot_be_decoded_is_asked_for_and_then_a_lapse(monkeypatch)
     object.__setattr__(desk.way._watching, "tap", Blind)
 
     async def scenario(desk):
-        await desk.until(lambda: desk.way.encoded(Frame(key=False)) or desk.lapses)
+        await desk.until(lambda: desk.way.encoded(Frame(key=True)) or desk.lapses)
 
     desk.run(scenario)
     assert desk.asked > 1
