@@ -94,6 +94,16 @@ def ears_of(
     return chain
 
 
+def recogniser_of(store: ModelStore, config: SpeechConfig, engine: str) -> Callable[[], Recogniser]:
+    """What makes one engine of `ENGINES`, by itself. ModelMissing, ConfigError."""
+    return _engine(store, config, engine, [])
+
+
+def vad_of(store: ModelStore) -> Vad:
+    """Voice activity for a chain, as well as the weights here allow."""
+    return _vad(store, [])
+
+
 def vosk_model(store: ModelStore, config: SpeechConfig, language: str) -> Path:
     """The folder of the Vosk model of `zh` or `en`: the configured one, else that of the weights.
 

@@ -32,7 +32,7 @@ def distribution(panels: Sequence[Panel], widest: float) -> str:
         x = _LEFT + index % 2 * (_W + _GAP)
         y = _TOP + index // 2 * (_H + _TOP + _GAP)
         parts.append(f'<g transform="translate({x} {y})">{_panel(panel, widest)}</g>')
-    return _page(_LEFT + 2 * (_W + _GAP), rows * (_H + _TOP + _GAP), parts)
+    return page(_LEFT + 2 * (_W + _GAP), rows * (_H + _TOP + _GAP), parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def bars(charts: Sequence[Bars]) -> str:
         f'<g transform="translate({_LEFT + 16} {_HEAD + index * each})">{_bars(chart)}</g>'
         for index, chart in enumerate(charts)
     ]
-    return _page(_LEFT + 16 + _WIDE + _GAP // 2, len(charts) * each, parts)
+    return page(_LEFT + 16 + _WIDE + _GAP // 2, len(charts) * each, parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def strips(title: str, rows: Sequence[Strip], colours: Mapping[str, str]) -> str
         parts.append(f'<rect y="{y + 2}" width="{width:.1f}" height="{_ROW - 4}" fill="#f2f2f2"/>')
         parts += [_span(y, span, colours[kind], longest) for kind in row.spans for span in row.spans[kind]]
     inner = f'<g transform="translate({_NAMES} {_HEAD})">{"".join(parts)}</g>'
-    return _page(_NAMES + _WIDE + _GAP // 2, _HEAD + below + _FOOT + 8, [inner])
+    return page(_NAMES + _WIDE + _GAP // 2, _HEAD + below + _FOOT + 8, [inner])
 
 
 def _span(y: int, span: Sequence[int], colour: str, longest: int) -> str:
@@ -101,7 +101,8 @@ def _step(longest: int) -> int:
     return next(step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10**9) if longest / step <= 8)
 
 
-def _page(width: float, height: float, parts: Sequence[str]) -> str:
+def page(width: float, height: float, parts: Sequence[str]) -> str:
+    """A whole SVG of parts on white."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
         f'font-size="12"><rect width="{width}" height="{height}" fill="white"/>{"".join(parts)}</svg>\n'

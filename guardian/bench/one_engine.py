@@ -38,7 +38,10 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is asked for: an engine, its language, clips, and seconds after which it hears no more of them."""
+    """What is asked for: an engine, its language, clips, and seconds after which it hears no more of them.
+
+    engine: `auto` takes the first engine of each language. language: several are joined by `+`.
+    """
 
     engine: str
     language: str
@@ -48,9 +51,12 @@ class Job:
 
 def measured(job: Job) -> dict[str, Any]:
     """`rtf`: processor time for a second of sound; `latency_s`: from the end of each clip's attempt until
-    it was told; `rss_mb`: of this process and Vosk's; `clips`: how many were heard. GuardianError."""
+    it was told; `rss_mb`, `pss_mb`: of this process and Vosk's; `clips`: how many were heard. GuardianError.
+    """
     config = replace(load().speech_config(), engine=job.engine)
-    chain = open_ears(ModelStore.default(), config, (job.language,), Role.MERCHANT)
+    if job.engine == "auto":
+        config = replace(config, second_opinion="off")  # Vosk is measured by itself.
+    chain = open_ears(ModelStore.default(), config, tuple(job.language.split("+")), Role.MERCHANT)
     late: list[float] = []
     sound_s = at = 0.0
     heard = 0
@@ -68,6 +74,7 @@ def measured(job: Job) -> dict[str, Any]:
         "rtf": round((_processor_s() - before_s) / sound_s, 4),
         "latency_s": late,
         "rss_mb": round(rss / 2**20, 1),
+        "pss_mb": _pss_mb(),
         "clips": heard,
     }
 
@@ -75,6 +82,13 @@ def measured(job: Job) -> dict[str, Any]:
 def _processes() -> list[psutil.Process]:
     here = psutil.Process()
     return [here, *here.children(recursive=True)]
+
+
+def _pss_mb() -> float | None:
+    """Memory with what is shared counted in parts; None where the system does not tell."""
+    found = [getattr(process.memory_full_info(), "pss", None) for process in _processes()]
+    known = [one for one in found if one is not None]
+    return round(sum(known) / 2**20, 1) if known else None
 
 
 def _processor_s() -> float:

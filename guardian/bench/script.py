@@ -56,6 +56,7 @@ class Script:
 
     whole, quick: measure and give the rows. columns, cells: the table, and what it shows of a row.
     misses: sentences about what has to hold and did not. drawing: the rows as SVG, if they can be drawn.
+    notes: sentences about what a person should look at; they fail nothing.
     """
 
     question: str
@@ -65,6 +66,7 @@ class Script:
     cells: Callable[[Row], Sequence[Any]]
     misses: Callable[[Sequence[Row]], list[str]]
     drawing: Callable[[Sequence[Row]], str] | None = None
+    notes: Callable[[Sequence[Row]], list[str]] | None = None
     timed: bool = True
     """Whether other work on the machine falsifies the figures."""
 
@@ -175,6 +177,8 @@ def _show(console: Console, script: Script, rows: Sequence[Row]) -> None:
     for row in rows:
         table.add_row(*(figure(cell) for cell in script.cells(row)))
     console.print(table)
+    for said in script.notes(rows) if script.notes is not None else ():
+        console.print(said, markup=False)
 
 
 def figure(value: Any) -> str:

@@ -89,7 +89,7 @@ def _own_english() -> list[Clip]:
 
 def _row(job: Job, tell: Callable[[str], None]) -> dict[str, Any]:
     row: dict[str, Any] = {"engine": job.engine, "language": job.language}
-    found, why = _measured(job) if job.clips else ({}, "")
+    found, why = in_its_process(job) if job.clips else ({}, "")
     if why:
         tell(f"{job.engine} was not measured: {why}")
     late: Sequence[float] = found.get("latency_s", ())
@@ -104,8 +104,8 @@ def _row(job: Job, tell: Callable[[str], None]) -> dict[str, Any]:
     }
 
 
-def _measured(job: Job) -> tuple[dict[str, Any], str]:
-    """What the process found, or a sentence on why it found nothing."""
+def in_its_process(job: Job) -> tuple[dict[str, Any], str]:
+    """What `guardian.bench.one_engine` found, or a sentence on why it found nothing."""
     command = [sys.executable, "-m", "guardian.bench.one_engine"]
     asked = json.dumps(asdict(job)).encode()
     try:
