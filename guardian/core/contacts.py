@@ -77,11 +77,15 @@ _TOP = (
     "com|cn|net|org|shop|store|top|xyz|vip|cc|me|io|co|app|site|online|link|info|club|pro|tv|biz|mobi|live|"
     "ltd|group|wang|hk|tw|jp|kr|sg|my|in|us|uk|de|fr|eu|ru|ly|gl|to|ink|fun|work|tech|asia|page|dev|ai"
 )
+_WORDS = frozenset(
+    ("in", "to", "me", "us", "my", "so", "page", "work", "link", "live", "info", "group", "top")
+)
+"""Of these, those that are words and need a path behind them."""
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _REST = r"[^\s\"'<>，。；、）)]"
 _URL = re.compile(
     rf"(?<![a-z0-9@._-])(?:(?P<scheme>[a-z][a-z0-9+.-]{{1,15}})\s?:\s?//\s?{_REST}{{3,2048}}"
-    rf"|(?:{_LABEL}\.){{1,8}}(?:{_TOP})(?![a-z0-9@-]|\.[a-z0-9])(?:[:/?#]{_REST}{{0,2048}})?)",
+    rf"|(?:{_LABEL}\.){{1,8}}(?P<top>{_TOP})(?![a-z0-9@-]|\.[a-z0-9])(?:[:/?#]{_REST}{{0,2048}})?)",
     re.IGNORECASE,
 )
 _PAYING = re.compile(r"wxp|alipays?|alipayqr|upi|bitcoin|ethereum|lightning|unionpay|cashapp|venmo")
@@ -187,7 +191,8 @@ def _contacts(plain: str, allowed: Allowed) -> Iterator[tuple[Contact, tuple[int
     for found in _EMAIL.finditer(plain):
         yield _contact(ContactKind.TEXT, found[0], "shown.email", allowed), found.span()
     for found in _URL.finditer(plain):
-        yield _url(found, allowed), found.span()
+        if _is_address(found):
+            yield _url(found, allowed), found.span()
     for found in _WECHAT.finditer(plain):
         if _is_name(found):
             yield _contact(ContactKind.WECHAT, found[0], "shown.wechat", allowed), found.span()
@@ -218,6 +223,15 @@ def _number(kind: NumberKind, text: str, level: Level | None) -> Contact:
 def _is_name(found: re.Match[str]) -> bool:
     """Whether what follows a word for WeChat is a name there: words of a sentence are none."""
     return bool(found["label"].strip()) or not found["name"].isalpha()
+
+
+def _is_address(found: re.Match[str]) -> bool:
+    """Whether it is no end of one sentence and beginning of the next ("the lid.In case")."""
+    top = found["top"]
+    if top is None or found[0].lower().startswith("www."):
+        return True
+    alone = found.end() == found.end("top")
+    return (top.islower() or found[0].isupper()) and not (alone and top.lower() in _WORDS)
 
 
 def _url(found: re.Match[str], allowed: Allowed) -> Contact:

@@ -33,6 +33,9 @@ REACHING = [
     ("13800138000 微信同号", ContactKind.WECHAT),
     ("www.example-shop.com/item?id=3", ContactKind.URL),
     ("example.cn", ContactKind.URL),
+    ("EXAMPLE.COM", ContactKind.URL),
+    ("t.me/lucy_2020", ContactKind.URL),
+    ("visit lucys.shop today", ContactKind.URL),
     ("https://u.wechat.com/abCD", ContactKind.URL),
     ("wxp://f2f0abc", ContactKind.URL),
     ("weixin://dl/business", ContactKind.URL),
@@ -60,6 +63,9 @@ INNOCENT = [
     "VX-2000 Pro",
     "Node.js and setup.exe",
     "Cordless drill 18 V 2.0 Ah",
+    "Close the lid.In case of fire",
+    "Press here.Shop now",
+    "See the info.To use it press.me twice",
     "",
 ]
 
