@@ -12,7 +12,7 @@ from math import hypot
 from guardian.core.geometry import Box
 from guardian.core.notes import Face
 
-REVISIT_FRAMES = 49
+REVISIT_FRAMES = 52
 """Pictures a finder may take at most until it has looked everywhere again."""
 GROWN_FRAMES = 20
 """Pictures without a hit after which a face's box has grown as far as it does."""

@@ -40,7 +40,7 @@ F32 = npt.NDArray[np.float32]
 
 SCENE_CUT = 20.0
 """Mean luma difference of thumbnails above which a picture counts as another scene."""
-CUT_TURNS = 6
+CUT_TURNS = 7
 """Turns taken in each picture after a change of scene: few, for the picture before is held meanwhile."""
 SWINGING = 30
 """Pictures after a change of scene in which another one is looked at all at once."""

@@ -136,7 +136,7 @@ def far_sighted(w: int, h: int) -> Gaze:
     one, two, three = (replace(turned, degrees=degrees) for degrees in (90, 180, 270))
     oblique = [replace(turned, area=OBLIQUE_AREA, degrees=degrees) for degrees in (45, 315, 135, 225)]
     turns: list[Turn] = [(closer,) for closer in _tiles_of(w, h, tile)]
-    turns += [(wide,), (tiny, stretched), (one,), tuple(oblique[:2]), (two,), tuple(oblique[2:]), (three,)]
+    turns += [(wide,), (tiny, one), (two,), (stretched,), (three,), *((look,) for look in oblique)]
     return (Round(tuple(turns), every=EVERY),)
 
 

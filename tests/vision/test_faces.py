@@ -123,15 +123,8 @@ def test_turns_are_taken_beside_other_work_and_alone_when_there_is_none():
     )
 
 
-class SeesNobody:
-    name, multiple = "sees nobody", 32
-
-    def detect(self, _bgr):
-        return np.zeros((0, 5), np.float32)
-
-
 def test_a_face_is_held_for_a_slow_round_until_a_quick_one_has_been_all_round():
-    finder, picture = TurningFaceFinder(SeesNobody()), scene((640, 480), 1)[0]
+    finder, picture = TurningFaceFinder(NoFace()), scene((640, 480), 1)[0]
 
     def revisit():
         finder.find(picture)
