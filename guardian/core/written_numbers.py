@@ -69,7 +69,9 @@ _SPLITS = frozenset(
     ]
 )
 """How people group a mobile number with spaces. Others are sizes and prices that stand side by side."""
-_SERVICE = re.compile(r"(?:400|800)\d{7}|95\d{3}|95\d{4}|96\d{3,4}|1(?:0000|0010|0086|2\d{3})|1800\d{7}")
+_SERVICE = re.compile(r"(?:400|800)\d{7}|95\d{3}|95\d{4}|96\d{3,4}|1(?:0000|0010|0086|2\d{3})")
+_FREE = re.compile(r"\+?1[ \-]8(?:00|88|77|66|55)[ \-]\d{3}[ \-]?\d{4}")
+"""A hotline as Americans write it."""
 _LANDLINE = re.compile(r"\(?0(?:10|2\d|[3-9]\d{2})\)?[ \-]{1,3}\d{3,4}[ \-]?\d{4}")
 _ABROAD = re.compile(r"\+\d{8,15}")
 _AMERICAN = re.compile(r"(?:\(\d{3}\)[ \-]?|\d{3}[\-.])\d{3}[\-.]\d{4}")
@@ -126,7 +128,7 @@ def _numbers(written: str) -> Iterator[tuple[NumberKind, int, int]]:
 def _kind(written: str) -> NumberKind | None:
     """What a run of digits is; None for amounts, sizes, dates and the like."""
     digits = re.sub(r"\D", "", written)
-    if _SERVICE.fullmatch(digits):
+    if _SERVICE.fullmatch(digits) or _FREE.fullmatch(written):
         return NumberKind.SERVICE
     mobile = _MOBILE.fullmatch(digits)
     if mobile and _stands_together(written, len(digits) - len(mobile[1])):
