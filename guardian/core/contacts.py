@@ -131,6 +131,7 @@ _OTHERS = re.compile(
     rf"{_SPACE}(?:账号|号|id|no\.?)?{_SPACE}[:@=]{_SPACE}\+?[a-z0-9][a-z0-9_.\- ]{{4,29}}",
     re.IGNORECASE,
 )
+_NUMBERS = (ContactKind.PHONE, ContactKind.CARD)
 _ORDER = {Level.PASS: 0, Level.REVIEW: 1, Level.BLOCK: 2}
 
 
@@ -149,11 +150,15 @@ def _plain(one: str) -> str:
     return "" if unicodedata.category(one).startswith("C") else one
 
 
-def judged_code(text: str, allowed: Allowed = NOTHING_ALLOWED, *, bars: bool = False) -> Contact:
-    """What a code says, as one contact. bars: digits in it name a product and reach nobody."""
-    said = text.replace("\r\n", "\n").replace("\r", "\n")
-    level, category = _code(folded(said).strip(), allowed, bars)
-    return Contact(ContactKind.QR, said, level, "shown.qr", category)
+def judged_code(text: str, allowed: Allowed = NOTHING_ALLOWED) -> Contact:
+    """What a code of squares says, as one contact."""
+    return _judged(text, allowed, judged_text(text, allowed))
+
+
+def judged_bars(text: str, allowed: Allowed = NOTHING_ALLOWED) -> Contact:
+    """What a code of bars says: digits in it name a product and reach nobody."""
+    inside = judged_text(text, allowed)
+    return _judged(text, allowed, tuple(one for one in inside if one.kind not in _NUMBERS))
 
 
 def judged_text(text: str, allowed: Allowed = NOTHING_ALLOWED) -> tuple[Contact, ...]:
@@ -170,20 +175,18 @@ def judged_text(text: str, allowed: Allowed = NOTHING_ALLOWED) -> tuple[Contact,
     return tuple(found)
 
 
-def _code(plain: str, allowed: Allowed, bars: bool) -> tuple[Level, str]:
-    if not plain or allowed.text(plain) or _DEVICES.match(plain):
-        return Level.PASS, CONTACT
-    inside = [one for one in judged_text(plain, allowed) if not (bars and _is_number(one))]
-    gravest = max(inside, key=lambda one: _ORDER[one.level], default=None)
-    if gravest is not None and gravest.level is not Level.PASS:
-        return gravest.level, gravest.category
-    if _CARDS.match(plain) and gravest is None:
-        return Level.REVIEW, CONTACT
-    return Level.PASS, CONTACT
-
-
-def _is_number(contact: Contact) -> bool:
-    return contact.kind in (ContactKind.PHONE, ContactKind.CARD)
+def _judged(text: str, allowed: Allowed, inside: tuple[Contact, ...]) -> Contact:
+    """inside: the contacts in what a code says."""
+    said = text.replace("\r\n", "\n").replace("\r", "\n")
+    plain = folded(said).strip()
+    level, category = Level.PASS, CONTACT
+    if not (allowed.text(plain) or _DEVICES.match(plain)):
+        gravest = max(inside, key=lambda one: _ORDER[one.level], default=None)
+        if gravest is not None:
+            level, category = gravest.level, gravest.category
+        elif _CARDS.match(plain):
+            level = Level.REVIEW
+    return Contact(ContactKind.QR, said, level, "shown.qr", category)
 
 
 def _contacts(plain: str, allowed: Allowed) -> Iterator[tuple[Contact, tuple[int, int]]]:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from guardian.core.contacts import Allowed, Contact, ContactKind, judged_code, judged_text
+from guardian.core.contacts import Allowed, Contact, ContactKind, judged_bars, judged_code, judged_text
 from guardian.core.frames import Planes
 from guardian.core.notes import Print, PrintKind
 from guardian.core.shown import Sighting
@@ -146,7 +146,7 @@ class ShownFinder:
         found = read_codes(planes.y, self._looking.care)
         return tuple(
             Sighting(
-                judged_code(code.text, self._judge.allowed, bars=code.bars),
+                (judged_bars if code.bars else judged_code)(code.text, self._judge.allowed),
                 _place(PrintKind.CODE, code.corners, code.text),
             )
             for code in found

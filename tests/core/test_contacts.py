@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guardian.core.contacts import Allowed, ContactKind, folded, judged_code, judged_text
+from guardian.core.contacts import Allowed, ContactKind, folded, judged_bars, judged_code, judged_text
 from guardian.core.violations import Level
 
 REACHING = [
@@ -120,8 +120,8 @@ def test_codes_are_judged_by_what_they_say(text, level):
 
 
 def test_the_digits_of_bars_name_a_product():
-    assert judged_code("13800138000", bars=True).level is Level.PASS
-    assert judged_code("https://example.com", bars=True).level is Level.REVIEW
+    assert judged_bars("13800138000").level is Level.PASS
+    assert judged_bars("https://example.com").level is Level.REVIEW
 
 
 def test_line_ends_of_a_code_are_one_kind():
