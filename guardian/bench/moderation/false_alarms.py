@@ -1,10 +1,10 @@
 """How often is something flagged in speech in which nobody tries anything?
 
-Recordings of people go through the live hearing chain, each by itself and with every engine of a call that
-hears both languages: an engine may well mistake the other language for an attempt in its own. Every violation
-that is confirmed is listed. Where a transcript is known the rules judge it too: a violation of the same
-category in it was said (a telephone number that is read out, say), so what was heard is right, though it is
-no attempt.
+Recordings of people go through the live hearing chain, each by itself and by each engine. Engines that listen
+by default hear all recordings in their language; a part of them goes to the slow engine, and to that of the
+other language, which may well mistake it for an attempt in its own. Every violation that is confirmed is
+listed. Where a transcript is known the rules judge it too: a violation of the same category in it was said
+(a telephone number that is read out, say), so what was heard is right, though it is no attempt.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from guardian.bench.moderation.recordings import (
     innocent,
     spoken,
 )
-from guardian.bench.moderation.sounds import chunked, followed, samples_of
+from guardian.bench.moderation.sounds import AFTER_S, chunked, followed, samples_of
 from guardian.bench.moderation.tapes import Tapes
 from guardian.bench.script import Row, Script, Steps
 from guardian.core.errors import Unavailable
@@ -39,27 +39,33 @@ from guardian.speech.judging import judged
 
 GOALS_PER_HOUR = {"zh": 0.5, "en": 1.0}
 """What may be flagged in natural speech, by the engines of its language together."""
-TOGETHER, BOTH = "its engines", "both languages"
+TOGETHER = "by default"
 FOREIGN = {"zh": ("words-en",), "en": ("syllables-zh",)}
 """Engines of the other language that listen in a call that may be in either."""
+SLOW = frozenset({"pocketsphinx"})
+"""What stands in where nothing else is, and takes more time than all others."""
 _SHORT_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """One recording of so many, by kind, and one phrase of so many for the curve."""
+    """One recording of so many, by kind, and one phrase of so many for the curve.
+
+    others: one of so many of these recordings, for engines that do not listen to the language by default.
+    """
 
     natural: int
     read: int
     isolated: int
     phrases: int
+    others: int
 
     def every(self, kind: str) -> int:
         """One recording of so many."""
         return {NATURAL: self.natural, READ: self.read, ISOLATED: self.isolated}[kind]
 
 
-QUICK, WHOLE = Effort(60, 10, 60, 15), Effort(1, 1, 1, 1)
+QUICK, WHOLE = Effort(60, 10, 60, 15, 2), Effort(1, 1, 1, 1, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,26 +79,29 @@ class _Heard:
 
 async def measure(effort: Effort, steps: Steps) -> list[Row]:
     """A row per language, kind of recording and engine, and for engines together, each with its alarms."""
-    rules, store, tapes = rules_for(""), ModelStore.default(), Tapes.named()
-    names = [engine for language in LANGUAGES for engine in ENGINES[language]]
-    engines, missing = listeners(store, names, rules, tapes)
-    if not engines:
-        raise Unavailable(" ".join(missing))
     work = {
         (language, kind): innocent(language, kind)[:: effort.every(kind)]
         for language in LANGUAGES
         for kind in (NATURAL, READ, ISOLATED)
     }
+    rules, store, tapes = rules_for(""), ModelStore.default(), Tapes.named()
+    names = [engine for language in LANGUAGES for engine in ENGINES[language]]
+    engines, missing = listeners(store, names, rules, tapes)
+    if not engines:
+        raise Unavailable(" ".join(missing))
     steps.expect(sum(len(found) for found in work.values()) + len(LANGUAGES))
     rows: list[Row] = []
     for (language, kind), recordings in work.items():
         own = {engine: engines[engine] for engine in ENGINES[language] if engine in engines}
+        default = {engine: one for engine, one in own.items() if engine not in SLOW} or own
         foreign = {engine: engines[engine] for engine in FOREIGN[language] if engine in engines}
+        others = {engine: one for engine, one in (own | foreign).items() if engine not in default}
         steps.begin(f"{language}, {kind}")
-        heard = await _listened(recordings, own | foreign, steps)
+        heard = await _listened(recordings, default, steps)
+        steps.begin(f"{language}, {kind}, other engines")
+        heard |= await _listened(recordings[:: effort.others], others, None)
         new = [_row((language, kind, engine), [heard[engine]], rules) for engine in heard]
-        for name, those in ((TOGETHER, list(own)), (BOTH, list(own | foreign))):
-            new.append(_row((language, kind, name), [heard[engine] for engine in those], rules))
+        new.append(_row((language, kind, TOGETHER), [heard[engine] for engine in default], rules))
         if kind == NATURAL:
             steps.begin(f"{language}, attempts for the curve")
             for row in new:
@@ -105,7 +114,7 @@ async def measure(effort: Effort, steps: Steps) -> list[Row]:
 
 
 async def _listened(
-    recordings: Sequence[Recording], engines: dict[str, Listening], steps: Steps
+    recordings: Sequence[Recording], engines: dict[str, Listening], steps: Steps | None
 ) -> dict[str, list[_Heard]]:
     found: dict[str, list[_Heard]] = {engine: [] for engine in engines}
     for recording in recordings:
@@ -114,7 +123,8 @@ async def _listened(
         for engine, listening in engines.items():
             taken = listening.hear(sound)
             found[engine].append(_Heard(recording, taken, listening.hits(taken)))
-        steps.done()
+        if steps is not None:
+            steps.done()
     return found
 
 
@@ -130,7 +140,8 @@ async def _curve(
 
 
 def _hours(heard: Sequence[_Heard]) -> float:
-    return sum(one.taken.seconds for one in heard) / 3600
+    """Of the recordings themselves, without the silence that was put after them."""
+    return sum(one.taken.seconds - AFTER_S for one in heard) / 3600
 
 
 def _row(place: tuple[str, str, str], heard: Sequence[Sequence[_Heard]], rules: RuleSet) -> Row:
@@ -228,10 +239,10 @@ def misses(rows: Sequence[Row]) -> list[str]:
 def notes(rows: Sequence[Row]) -> list[str]:
     """A line for every violation that was confirmed: each is to be listened to."""
     return [
-        f"{alarm['file']} at {alarm['t']:.1f} s: {alarm['rule']} ({alarm['score']:.2f}), "
+        f"{row['engine']}: {alarm['file']} at {alarm['t']:.1f} s: {alarm['rule']} ({alarm['score']:.2f}), "
         f"heard: {alarm['heard']}" + (f"; said: {alarm['text']}" if alarm["said"] else "")
         for row in rows
-        if row["engine"] == BOTH
+        if row["engine"] != TOGETHER
         for alarm in row["alarms"]
     ]
 

@@ -23,6 +23,8 @@ from guardian.speech.chain import HearingChain
 ENGINES = {"zh": ("syllables-zh", "vosk-zh"), "en": ("words-en", "pocketsphinx", "vosk-en")}
 """Engines that may hear a language; those whose weights are not here are left out."""
 SPEAKER = Role.MERCHANT
+_TRIES = 2
+"""A busy machine may have held up the engine; a lapse that comes again is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class Listening:
         self.engine = engine
         self.rules = rules
         self._tapes = tapes
-        self._recorder = Recorder(recogniser_of(store, SpeechConfig(), engine)())
+        self._make = recogniser_of(store, SpeechConfig(), engine)
+        self._recorder = Recorder(self._make())
         self._vad = vad_of(store)
 
     def hear(self, sound: Sequence[AudioChunk]) -> Taken:
@@ -69,9 +72,13 @@ class Listening:
             taken = self._heard(sound)
             if not self._recorder.astray:
                 return Taken(taken.changes, taken.finals, taken.seconds, None, taken.lapses)
-        tape = self._recorder.record()
-        taken = self._heard(sound)
-        self._tapes.keep(self.engine, digest, tape)
+        for _ in range(_TRIES):
+            tape = self._recorder.record()
+            taken = self._heard(sound)
+            if not taken.lapses:
+                self._tapes.keep(self.engine, digest, tape)
+                break
+            self._recorder = Recorder(self._make())
         return taken
 
     def hits(self, taken: Taken) -> tuple[Hit, ...]:
