@@ -106,8 +106,13 @@ async def measure(effort: Effort, steps: Steps) -> list[Row]:
             steps.begin(f"{language}, attempts for the curve")
             for row in new:
                 if row["engine"] in own:
-                    one = heard[row["engine"]]
-                    row["det"] = await _curve(own[row["engine"]], language, one, effort.phrases)
+                    listening, mine = own[row["engine"]], heard[row["engine"]]
+                    best = await _best(listening, language, effort.phrases)
+                    false = [
+                        [hit for hit in one.hits if not _said(one.recording, hit.rule.category, rules)]
+                        for one in mine
+                    ]
+                    row["det"] = [asdict(point) for point in trade(best, false, _hours(mine))]
             steps.done()
         rows += new
     return rows
@@ -128,15 +133,22 @@ async def _listened(
     return found
 
 
-async def _curve(
-    listening: Listening, language: str, heard: Sequence[_Heard], every: int
-) -> list[dict[str, float]]:
+async def _best(listening: Listening, language: str, every: int) -> list[float]:
+    """The best score in each attempt, 0 where no rule matched."""
     best: list[float] = []
     for phrase in [p for p in spoken(language) if p.written.violation and not p.written.apart][::every]:
         await asyncio.sleep(0)  # here a signal ends the work
         hits = listening.hits(listening.hear(chunked(followed(samples_of(phrase.path)))))
         best.append(max((hit.score for hit in hits), default=0.0))
-    return [asdict(point) for point in trade(best, [one.hits for one in heard], _hours(heard))]
+    return best
+
+
+def _said(recording: Recording, category: str, rules: RuleSet) -> bool:
+    """Whether the rules find such a violation in the transcript too."""
+    if not recording.text:
+        return False
+    answer = judged(recording.text, rules, SPEAKER)
+    return answer.flagged and answer.category == category
 
 
 def _hours(heard: Sequence[_Heard]) -> float:
@@ -178,7 +190,6 @@ def _row(place: tuple[str, str, str], heard: Sequence[Sequence[_Heard]], rules: 
 
 def _alarms(changes: Sequence[ViolationChange], recording: Recording, rules: RuleSet) -> list[Row]:
     """Violations of one recording; what two engines make of one moment and category is one."""
-    written = judged(recording.text, rules, SPEAKER) if recording.text else None
     alarms: list[Row] = []
     seen: list[ViolationChange] = []
     for change in sorted(changes, key=lambda one: one.t_start):
@@ -200,7 +211,7 @@ def _alarms(changes: Sequence[ViolationChange], recording: Recording, rules: Rul
                 "heard": change.heard,
                 "score": change.score,
                 "text": recording.text,
-                "said": written is not None and written.flagged and written.category == change.category,
+                "said": _said(recording, change.category, rules),
             }
         )
     return alarms

@@ -51,7 +51,7 @@ class Effort:
 
 
 QUICK = Effort(9, 9, frozenset({CLEAN.name, NOISE, LOSS}))
-WHOLE = Effort(1, 2, None)
+WHOLE = Effort(1, 4, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,24 +204,31 @@ def misses(rows: Sequence[Row]) -> list[str]:
 
 
 def drawing(rows: Sequence[Row]) -> str:
-    """What is heard by condition, a diagram for each language."""
+    """What is heard by condition: two diagrams for each language, of the sound itself and of the line."""
     charts = []
     for language in LANGUAGES:
         mine = [row for row in rows if row["language"] == language]
-        names = list(dict.fromkeys(row["condition"] for row in mine))
-        series = {
-            engine: [
-                next((r["heard"] for r in mine if (r["condition"], r["engine"]) == (name, engine)), None)
-                for name in names
-            ]
-            for engine in dict.fromkeys(row["engine"] for row in mine)
-        }
         goals = [goal for (of, _), goal in GOALS.items() if of == language]
-        short = [
-            name.replace(" kbit/s", "k").replace("recorded ", "").replace(" noise", "") for name in names
-        ]
-        charts.append(Bars(f"Attempts heard, {language}", short, series, "share", 1.0, goals))
+        for where, on_line in (("where they are said", False), ("over a line", True)):
+            of_chart = [
+                r for r in mine if r["condition"] == CLEAN.name or ("Opus" in r["condition"]) == on_line
+            ]
+            names = list(dict.fromkeys(row["condition"] for row in of_chart))
+            series = {
+                engine: [
+                    next((r["heard"] for r in mine if (r["condition"], r["engine"]) == (name, engine)), None)
+                    for name in names
+                ]
+                for engine in dict.fromkeys(row["engine"] for row in mine)
+            }
+            title = f"Attempts heard {where}, {language}"
+            charts.append(Bars(title, [_short(name) for name in names], series, "share", 1.0, goals))
     return bars(charts)
+
+
+def _short(condition: str) -> str:
+    """A name that fits under its bars."""
+    return condition.rpartition(", ")[2].replace(" noise", "").replace(" kbit/s", "k")
 
 
 SCRIPT = Script(

@@ -40,7 +40,7 @@ def conditions() -> list[Condition]:
     found = [CLEAN]
     found += [Condition(f"white noise {snr} dB", _noisy([], snr)) for snr in SNRS_DB]
     found += [Condition(f"recorded noise {snr} dB", _noisy(noises, snr)) for snr in SNRS_DB]
-    found.append(Condition("rain, dogs, babies ... 10 dB", _noisy(events, 10)))
+    found.append(Condition("rain or dogs 10 dB", _noisy(events, 10)))
     found.append(Condition("rooms", _roomy(rooms)))
     found += [Condition(f"Opus {kbps} kbit/s", _sent(Line(kbps, 0.0))) for kbps in (32, 16, 12)]
     found += [
