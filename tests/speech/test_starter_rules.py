@@ -1,6 +1,8 @@
 """The rules that come with Guardian: what they catch, what they leave alone."""
 
 import csv
+from collections import defaultdict
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,11 @@ from hypothesis import strategies as st
 from guardian.core.violations import Level, Role
 from guardian.ears import rules_for
 from guardian.speech.judging import judged
+
+PHRASES = Path(__file__).parent / "phrases"
+RECALL, BENIGN_FLAGGED = 0.92, 0.04
+"""What is to be reached in each language."""
+NOT_BY_WORDS = {"implicit", "needs_video"}
 
 ATTEMPTS = [
     ("contact_exchange", "要不您记一下我的手机号"),
@@ -77,14 +84,35 @@ def test_any_text_is_judged(text):
     assert answer.text == text
 
 
+def judged_table(path, rules):
+    """[as expected, all] by language and by what is expected, of the rows that words alone give away."""
+    counts = defaultdict(lambda: [0, 0])
+    with path.open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE):
+            if row["expected"] == "violation" and NOT_BY_WORDS & set(row["note"].split(";")):
+                continue
+            count = counts[row["lang"], row["expected"]]
+            count[1] += 1
+            count[0] += judged(row["phrase"], rules, Role.MERCHANT).flagged
+    return counts
+
+
+def assert_targets_are_met(counts):
+    assert counts
+    for (language, expected), (flagged, rows) in counts.items():
+        if expected == "violation":
+            assert flagged / rows >= RECALL, (language, flagged, rows)
+        else:
+            assert flagged / rows <= BENIGN_FLAGGED, (language, flagged, rows)
+
+
+@pytest.mark.parametrize("name", ["set_a.tsv", "set_b.tsv", "set_c.tsv"])
+def test_phrases_of_our_own_are_judged_well(rules, name):
+    assert_targets_are_met(judged_table(PHRASES / name, rules))
+
+
 def test_the_phrase_list_is_judged_well(rules, shared_media):
     path = shared_media.parent / "phrases" / "offplatform_dev.tsv"
     if not path.is_file():
         pytest.skip("the phrase list is not beside the shared media")
-    counts = {"violation": [0, 0], "benign": [0, 0]}
-    with path.open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE):
-            counts[row["expected"]][1] += 1
-            counts[row["expected"]][0] += judged(row["phrase"], rules, Role.MERCHANT).flagged
-    assert counts["violation"][0] / counts["violation"][1] > 0.8
-    assert counts["benign"][0] / counts["benign"][1] < 0.1
+    assert_targets_are_met(judged_table(path, rules))
