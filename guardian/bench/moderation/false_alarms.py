@@ -65,7 +65,7 @@ class Effort:
         return {NATURAL: self.natural, READ: self.read, ISOLATED: self.isolated}[kind]
 
 
-QUICK, WHOLE = Effort(60, 10, 60, 15, 2), Effort(1, 1, 1, 1, 5)
+QUICK, WHOLE = Effort(60, 10, 60, 15, 2), Effort(1, 1, 1, 1, 10)
 
 
 @dataclass(frozen=True, slots=True)

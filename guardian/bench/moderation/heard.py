@@ -34,7 +34,7 @@ GOALS = {("zh", CLEAN.name): 0.90, ("zh", NOISE): 0.75, ("en", CLEAN.name): 0.70
 
 
 SLOW = frozenset({"pocketsphinx"})
-FOR_SLOW = frozenset({CLEAN.name, NOISE, "Opus 16 kbit/s", LOSS})
+FOR_SLOW = frozenset({CLEAN.name, LOSS})
 """Conditions in which the engine is measured that takes more time than all others together."""
 
 
@@ -51,7 +51,7 @@ class Effort:
 
 
 QUICK = Effort(9, 9, frozenset({CLEAN.name, NOISE, LOSS}))
-WHOLE = Effort(1, 4, None)
+WHOLE = Effort(1, 8, None)
 
 
 @dataclass(frozen=True, slots=True)
