@@ -50,6 +50,7 @@ GLANCES = 1
 GLANCE_SIDE = 64
 """Pixels a face has in a second glance, with as much again around it."""
 SMALL_SCORE, GLANCE_IOU = 0.3, 0.25
+_NOBODY: F32 = np.zeros((0, 5), np.float32)
 HELD_SHARE, LARGER = 0.8, 2.2
 """Share of a box that another has to hold, and how much larger that has to be, to be around it."""
 
@@ -115,9 +116,9 @@ class TurningFaceFinder:
                 looks += rota.due(self.beside, self.pace)
             if looks or self.beside:
                 whole = BESIDE
-        looks.append(replace(whole, area=round(whole.area * self.whole_share)))
-        self.looks = len(looks)
-        self._found += [self._look(planes, look) for look in looks]
+        self.looks = len(looks) + 1
+        known = self._look(planes, replace(whole, area=round(whole.area * self.whole_share)), _NOBODY)
+        self._found += [known, *(self._look(planes, look, known) for look in looks)]
         if self._unseen:
             return Unknown("a new scene is being looked at")
         found, self._found = self._found, []
@@ -136,14 +137,16 @@ class TurningFaceFinder:
         before, self._thumbnail = self._thumbnail, _thumbnail(planes)
         return before is not None and float(cv2.mean(cv2.absdiff(before, self._thumbnail))[0]) > SCENE_CUT
 
-    def _look(self, planes: Planes, look: Look) -> F32:
+    def _look(self, planes: Planes, look: Look, known: F32) -> F32:
+        """What one look finds; what is among the known needs no second glance."""
         box = look.box(*planes.size)
         size = fit(round((box[2] - box[0]) * look.stretch), box[3] - box[1], look.area, self._net.multiple)
         found: F32 = alone(self._see(planes, box, size, look.degrees), SAME_FACE_IOU)
         side = found[:, 2:4].max(axis=1, initial=0)
         fit_for = (found[:, 4] >= look.score) & (side >= look.smallest * min(planes.size))
         found, side = np.asarray(found[fit_for], np.float32), side[fit_for]
-        unsure = np.flatnonzero((found[:, 4] < look.sure) & (side > SMALLEST * min(planes.size)))
+        doubtful = (found[:, 4] < look.sure) & (side > SMALLEST * min(planes.size))
+        unsure = np.flatnonzero(doubtful & ~_among(found, known))
         if not unsure.size:
             return found
         small = side <= SMALL * min(planes.size)
@@ -185,6 +188,13 @@ class TurningFaceFinder:
         scaled: F32 = np.multiply(found, np.array([sx, sy, sx, sy, 1]), dtype=np.float32)
         scaled += np.array([x0, y0, 0, 0, 0], np.float32)
         return scaled
+
+
+def _among(found: F32, known: F32) -> npt.NDArray[np.bool_]:
+    """Which boxes are one of the known."""
+    places = [Box(*place) for *place, _ in known.tolist()]
+    meets = [any(Box(*box).iou(place) > SAME_FACE_IOU for place in places) for *box, _ in found.tolist()]
+    return np.array(meets, np.bool_)
 
 
 def _thumbnail(planes: Planes) -> U8:

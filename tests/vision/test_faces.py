@@ -275,6 +275,30 @@ def test_faces_found_while_a_new_scene_is_looked_at_are_kept(weights):
     assert max(found.box.iou(wanted) for found in answers[1].value) > 0.4
 
 
+class SeesAFaceAndInCloserLooksAHandToo:
+    """Nothing at all in a second glance."""
+
+    name, multiple = "sees a face, and in closer looks a hand too", 32
+    face, hand = (0.1, 0.1, 0.4, 0.6, 0.9), (0.6, 0.6, 0.2, 0.25, 0.4)
+
+    def detect(self, bgr):
+        h, w = bgr.shape[:2]
+        found = {(128, 96): [self.face, self.hand], (256, 192): [self.face], (192, 160): [self.face]}
+        shares = np.array(found.get((w, h), []), np.float32).reshape(-1, 5)
+        return shares * np.array([w, h, w, h, 1], np.float32)
+
+
+def test_a_second_glance_is_for_what_is_not_known_yet():
+    look = replace(WHOLE, area=128 * 96, sure=1.0)
+    finder = TurningFaceFinder(
+        SeesAFaceAndInCloserLooksAHandToo(), lambda _w, _h: (Round(((look,),), every=1),)
+    )
+    picture = scene((640, 480), 1)[0]
+    for answer in (finder.find(picture) for _ in range(3)):
+        assert isinstance(answer, Seen)
+        assert [round(face.score, 1) for face in answer.value] == [0.9]
+
+
 def test_a_hand_that_shakes_is_no_new_scene():
     finder = TurningFaceFinder(NoFace())
     assert all(isinstance(finder.find(wall(shift)), Seen) for shift in (0, 0, 10, 3, 14))
