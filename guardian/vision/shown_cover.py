@@ -8,8 +8,8 @@ blurred.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field, replace
-from queue import Empty, SimpleQueue
 
 import cv2
 import numpy as np
@@ -37,6 +37,8 @@ MISSED = {PrintKind.CODE: 4, PrintKind.TEXT: 2}
 LONGEST_S = 8.0
 """And it ends when nobody has looked for so long."""
 MOST = 16
+MOST_NEWS = 8
+"""Looks whose answers wait, the newest: nobody takes them while no picture is trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class _Thing:
 class ShownCover:
     """What is hidden of one stream. `found` from any thread, the rest from that of the pictures."""
 
-    _news: SimpleQueue[_Found] = field(default_factory=SimpleQueue)
+    _news: deque[_Found] = field(default_factory=lambda: deque(maxlen=MOST_NEWS))
     _things: list[_Thing] = field(default_factory=list)
 
     def found(self, raw: RawFrame, kind: PrintKind, places: tuple[Print, ...]) -> None:
@@ -75,7 +77,7 @@ class ShownCover:
         shapes = [np.array(place.corners, np.float32) / scale for place in places]
         # What is no place cannot be hidden; what is far outside need not be.
         sane = tuple(np.clip(shape, -1, 2) for shape in shapes if np.isfinite(shape).all())
-        self._news.put(_Found(kind, sane, _copy(raw.planes), raw.arrived))
+        self._news.append(_Found(kind, sane, _copy(raw.planes), raw.arrived))
 
     def hidden(self, raw: RawFrame) -> Hidden | None:
         """What is hidden of a picture, or None."""
@@ -93,13 +95,10 @@ class ShownCover:
     def _take(self) -> bool:
         """Takes what looks have found; whether that was anything."""
         fresh = False
-        while True:
-            try:
-                found = self._news.get_nowait()
-            except Empty:
-                return fresh
+        while self._news:
+            self._things = _updated(self._things, self._news.popleft())
             fresh = True
-            self._things = _updated(self._things, found)
+        return fresh
 
 
 def _updated(things: list[_Thing], found: _Found) -> list[_Thing]:

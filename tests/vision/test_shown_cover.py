@@ -137,3 +137,12 @@ def take_nobody():
     from tests.fakes.vision import nobody
 
     return nobody()
+
+
+def test_what_is_found_while_no_picture_is_trusted_does_not_pile_up_and_the_newest_holds():
+    cover = ShownCover()
+    for n in range(1000):
+        cover.found(frame(100, 100, n / 30), PrintKind.CODE, (place(100, 100),))
+    cover.found(frame(300, 200, 34), PrintKind.CODE, (place(300, 200),))
+    assert len(cover._news) < 20
+    assert hidden_share(cover.hidden(frame(300, 200, 34)), 300, 200) > 0.97
