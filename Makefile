@@ -42,8 +42,9 @@ bench: $(DEMO_READY) $(WEIGHTS_READY) ## Measure vision, speech and calls, besid
 	@$(BIN)/guardian bench speech $(ARGS)
 	@$(BIN)/guardian bench call $(ARGS)
 
-chaos: $(DEMO_READY) $(WEIGHTS_READY) ## Open and close 200 calls; fails when something grows
+chaos: $(DEV_READY) $(WEIGHTS_READY) ## Open and close 200 calls, and kill 100 times; fails when something grows or is lost
 	@MALLOC_ARENA_MAX=1 $(BIN)/python benchmarks/churn.py --check $(ARGS)
+	@GUARDIAN_KILLS=100 $(BIN)/pytest -q -rP tests/chaos/test_delivery.py
 
 judge: $(JUDGE_READY) ## Make the environment of deface, which judges and is measured beside Guardian
 
@@ -73,7 +74,7 @@ $(DEMO_READY): $(VENV_READY) pyproject.toml constraints.txt
 
 $(DEV_READY): $(VENV_READY) pyproject.toml constraints.txt
 	@echo "Installing Guardian, what it needs and the development tools (a minute or two the first time)"
-	@$(INSTALL) '.[demo,vosk,dev]'
+	@$(INSTALL) '.[demo,vosk,postgres,dev]'
 	@touch $(DEMO_READY) $@
 
 # deface brings a second cv2, so it cannot live beside Guardian.

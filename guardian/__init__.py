@@ -4,8 +4,8 @@ import os
 
 __version__ = "0.1.0"
 
-# onnxruntime (also the copy inside sherpa-onnx) reports usage to its maker and keeps a device id in the
-# home folder unless this is set before it is loaded. Processes that are started from here inherit it.
+# onnxruntime reports usage to its maker and keeps a device id in the home folder unless this is set before it
+# is loaded. Processes that are started from here inherit it.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 # Parallelism is one thread per stream, not per operator; numpy reads these when it is loaded.

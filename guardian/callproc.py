@@ -42,6 +42,7 @@ from guardian.fleet.messages import (
     error_message,
     spec_from_json,
 )
+from guardian.keeper import open_keeping
 from guardian.rules_in_force import RulesInForce
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,9 @@ _BEAT_S = 1.0
 _START_S = 15.0
 _LAST_WORDS_S = 6.0
 _ENDING_NICENESS = 10
+_HAND_OVER_S = 0.0005
+"""After which a thread that runs Python lets another go on that waits. A picture takes some fifty calls of
+native code, and after each of them it would wait for hearing up to ten times as long by default."""
 
 
 @dataclass(slots=True)
@@ -128,7 +132,7 @@ def leg_maker(config: WorkConfig) -> LegMaker:
     def open_leg(role: Role, sources: Sources) -> Peer:
         voice = VoiceTrack(sources.voices[role.other])
         if role is Role.MERCHANT:
-            outgoing = Outgoing(voice, SafeVideoTrack(sources.safe, sources.sent))
+            outgoing = Outgoing(voice, SafeVideoTrack(sources.safe, sources.sent, sources.keeper))
             return Peer(config.media, outgoing, passed[role])
         assert isinstance(sources.relay, VideoRelay)
         outgoing = Outgoing(voice, RelayVideoTrack(sources.relay), sources.limit)
@@ -196,6 +200,7 @@ class CallProcess:
             tell=self._tell,
             rules=senses.rules.status,
             contacts=None if senses.open_lookout is None else partial(senses.open_lookout, config, spec),
+            keeping=open_keeping(config.evidence),
         )
 
     def _tell(self, event: CallEvent) -> None:
@@ -251,6 +256,8 @@ class CallProcess:
                 call.set_mode(Mode(message["mode"]))
             case Action.SET_SCOPES:
                 call.set_scopes([Scope(scope) for scope in message["scopes"]])
+            case Action.KEEP:
+                return {"evidence_id": call.complaint(message["event_id"])}
             case Action.USE_RULES:
                 await asyncio.to_thread(rules.take, message["rules"])
         return {}
@@ -283,6 +290,7 @@ def main(senses: Callable[[], Senses] = real_senses) -> None:
     faulthandler.register(signal.SIGUSR1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server, which ends the calls.
     _die_with_parent()
+    sys.setswitchinterval(_HAND_OVER_S)
     code = 1
     try:
         asyncio.run(_serve(link_fd, senses))

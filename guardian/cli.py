@@ -14,15 +14,19 @@ import typer
 from rich.console import Console
 
 from guardian import __version__
+from guardian.commands.audit import app as audit_app
 from guardian.commands.bench import app as bench_app
 from guardian.commands.demo import demo
 from guardian.commands.doctor import doctor
+from guardian.commands.events import app as events_app
 from guardian.commands.keys import app as keys_app
 from guardian.commands.listen import listen
+from guardian.commands.migrate import migrate
 from guardian.commands.models import app as models_app
 from guardian.commands.protect import protect
 from guardian.commands.rules import app as rules_app
 from guardian.commands.serve import serve
+from guardian.commands.users import app as users_app
 from guardian.commands.watch import watch
 from guardian.core.errors import GuardianError
 
@@ -50,15 +54,19 @@ def root(
     """Protects and moderates video calls between merchants and shoppers."""
 
 
+app.add_typer(audit_app, name="audit")
 app.add_typer(bench_app, name="bench")
 app.command()(demo)
 app.command()(doctor)
+app.add_typer(events_app, name="events")
 app.add_typer(keys_app, name="keys")
 app.command()(listen)
+app.command()(migrate)
 app.add_typer(models_app, name="models")
 app.command()(protect)
 app.add_typer(rules_app, name="rules")
 app.command()(serve)
+app.add_typer(users_app, name="users")
 app.command()(watch)
 
 

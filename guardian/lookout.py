@@ -49,7 +49,7 @@ class WrittenWords:
 
         hits = [
             hit
-            for hit in self.rules.match(units_of_text(text), self.speaker)
+            for hit in self.rules.match_words(units_of_text(text), self.speaker)
             if hit.rule.category.startswith(_CATEGORIES)
         ]
         found = gravest(hits, self.speaker)

@@ -84,6 +84,10 @@ class ServerRules:
             ],
         }
 
+    def rule(self, tenant: str, rule_id: str) -> Mapping[str, Any] | None:
+        """One rule as the overview has it; None when none of this id is in force."""
+        return next((rule for rule in self.overview(tenant)["rules"] if rule["id"] == rule_id), None)
+
     def text(self, tenant: str, name: str) -> str:
         """The text of one rule file that is in force."""
         found = self._keeper.books.texts.get(name)

@@ -17,6 +17,7 @@ from guardian.core.errors import ConfigError
 from guardian.core.rulebook import RuleFault, RulesRefused
 from guardian.core.rules import RuleSet
 from guardian.core.violations import Role
+from guardian.speech.hunch_file import FILE
 from guardian.speech.rules_compile import Compiled
 from guardian.speech.rules_folder import (
     LONGEST_PACKED,
@@ -201,7 +202,7 @@ def _stamp(folder: Path) -> _Stamp:
     found = []
     for place in (folder, folder / OVERLAYS):
         try:
-            names = [name for name in os.listdir(place) if name.endswith(".yaml")]
+            names = [name for name in os.listdir(place) if name.endswith(".yaml") or name == FILE]
         except OSError:
             continue
         for name in names:

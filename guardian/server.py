@@ -8,7 +8,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -16,23 +16,28 @@ import uvicorn
 
 from guardian import __version__
 from guardian.aftermath import settle
-from guardian.core.calls import CallEvent, CallSpec
+from guardian.audit_desk import ServerAudit
+from guardian.core.calls import CallEvent, CallEventType, CallSpec
 from guardian.core.config import IceServer, WorkConfig
 from guardian.core.errors import ConfigError, GuardianError, NoSuchCall, Unavailable
-from guardian.core.ports import CallHost, Sink
+from guardian.core.ports import CallHost
 from guardian.core.turn import with_credentials
-from guardian.desk import Desk
-from guardian.events.envelope import Envelope, Issuer
-from guardian.events.pump import Pump
-from guardian.events.sinks import FileSink, WebhookSink, WebhookTarget
+from guardian.ending import Ending
+from guardian.event_relay import EventRelay
+from guardian.events.envelope import Issuer
+from guardian.evidence_service import EvidenceService
+from guardian.people_service import PeopleService
 from guardian.resources import resource, rules_folder
+from guardian.review_service import ReviewService
+from guardian.review_work import ReviewParts
 from guardian.rule_desk import ServerRules, Surroundings
 from guardian.rule_keeper import RuleKeeper
 from guardian.rule_watch import RuleWatch
-from guardian.setting_tables import WebhookSettings
 from guardian.settings import Settings
+from guardian.store.audit_views import TenantAudit
+from guardian.store.database import Database
 from guardian.store.lock import DataLock
-from guardian.store.outbox import Outbox
+from guardian.store.upgrade import open_store
 from guardian.telemetry import log
 from guardian.telemetry.lag import watch_loop
 from guardian.telemetry.metrics import CallCollector, Metrics
@@ -47,29 +52,45 @@ HostMaker = Callable[[WorkConfig, Publish], AbstractAsyncContextManager[CallHost
 Ready = Callable[[str], None]
 
 _DRAIN_S = 3.0
-_CLEAN_EVERY_S = 3600.0
+_AFTER_S = 5.0
+"""What may take longer than `server.stop_s`: the store's last words."""
+_LEFT_S = 3.0
+"""Everything has ended: how long threads may still wait for a disk."""
 
 
 def run(settings: Settings, ready: Ready, make_host: HostMaker | None = None) -> None:
-    """Serves until SIGTERM or SIGINT; returns when everything has ended.
+    """Serves until SIGTERM or SIGINT; returns when everything has ended. The process ends soon after that.
 
     ready: hears the base url once requests are taken. GuardianError: a port, key or folder is not to be had.
     """
     log.configure()
-    with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(_main(settings, ready, make_host or _supervisor))
+    ending = Ending()
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            asyncio.run(_main(settings, ready, make_host or _supervisor, ending))
+        ending.code = 0
+    finally:
+        ending.within(_LEFT_S)
 
 
-async def _main(settings: Settings, ready: Ready, make_host: HostMaker) -> None:
+async def _main(settings: Settings, ready: Ready, make_host: HostMaker, ending: Ending) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def told() -> None:
+        stop.set()
+        ending.within(settings.server.stop_s + _AFTER_S)
+
     for number in (signal.SIGTERM, signal.SIGINT):
         # Only the main thread hears signals; a server in another thread is ended by its task.
         with contextlib.suppress(ValueError, RuntimeError):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, told)
     async with serving(settings, make_host) as url:
         ready(url)
-        await stop.wait()
+        try:
+            await stop.wait()
+        finally:
+            ending.within(settings.server.stop_s + _AFTER_S)
 
 
 @asynccontextmanager
@@ -84,7 +105,12 @@ async def serving(settings: Settings, make_host: HostMaker) -> AsyncIterator[str
     listener = _listen(settings.server.host, settings.server.port)
     with contextlib.ExitStack() as undo:
         undo.callback(listener.close)
-        server = _Server(settings, keys, listener)
+        lock = DataLock(settings.data_path)
+        undo.callback(lock.close)
+        database = open_store(settings.store_config())
+        undo.callback(database.close)
+        undo.enter_context(database.alone())
+        server = _Server(settings, keys, listener, database)
         undo.callback(server.close)
         try:
             async with server.running(make_host) as url:
@@ -96,48 +122,69 @@ async def serving(settings: Settings, make_host: HostMaker) -> AsyncIterator[str
 class _Server:
     """Everything one server is made of."""
 
-    def __init__(self, settings: Settings, keys: KeyFile, listener: socket.socket) -> None:
+    def __init__(
+        self, settings: Settings, keys: KeyFile, listener: socket.socket, database: Database
+    ) -> None:
         self.settings = settings
         self.keys = keys
         self.listener = listener
         self.log = log.logger("guardian.server")
         self.metrics = Metrics()
         self.register = Register()
-        self.work = settings.work_config()
-        self.keeper = RuleKeeper(rules_folder(self.work.speech.rules_dir))
-        self.sinks = _sinks(settings)
-        data = Path(settings.data_dir).expanduser()
-        self.lock = DataLock(data)
-        self.outbox = Outbox(data / "guardian.db", [sink.name for sink in self.sinks])
         issuer = Issuer(
-            settings.server.region, settings.server.event_type_prefix, __version__, socket.gethostname()
+            settings.server.region,
+            settings.server.event_type_prefix,
+            __version__,
+            socket.gethostname(),
+            settings.fingerprint(),
+            settings.events.schemas_url,
         )
-        self.loop = asyncio.get_running_loop()
-        self.pump = Pump(self.outbox, self.sinks, self._told)
-        self.desk = Desk(self.outbox, Envelope(issuer), self.metrics, self._kept)
+        self.relay = EventRelay(settings, database, self.metrics, issuer)
+        self.desk = self.relay.desk
+        self.evidence = EvidenceService(settings, database, self.metrics, self.desk.keep)
+        self.people = PeopleService(settings, database, self.metrics) if settings.console.enabled else None
+        self.audit = ServerAudit(TenantAudit(database))
+        self.work = self.evidence.equipped(settings.work_config())
+        self.keeper = RuleKeeper(rules_folder(self.work.speech.rules_dir))
         self.rules = RuleWatch(self.keeper, self._live, self.metrics)
+        around = Surroundings(resource("configs", "rules"), self._tenants, self._rules_changed)
+        self.rule_desk = ServerRules(self.keeper, around)
+        self.review = ReviewService(
+            ReviewParts(
+                database=database,
+                tell=self.desk.keep,
+                clips=self.evidence.desk,
+                rule_of=self.rule_desk.rule,
+                terms=settings.review.read(),
+                retention=settings.retention.read(),
+                now=self.evidence.now,
+                linked=self.evidence.linked,
+            )
+        )
         self.host: CallHost | None = None
         self.calls: CallCollector | None = None
         self.stopping = False
         self.stop_by = float("inf")
 
     def close(self) -> None:
-        """Writes what waits and gives the store back."""
+        """Writes what waits."""
+        if self.people is not None:
+            self.people.close()
         self.desk.close(2.0)
-        self.outbox.close()
-        self.lock.close()
 
     @asynccontextmanager
     async def running(self, make_host: HostMaker) -> AsyncIterator[str]:
         """Serves while inside; leaving stops accepting, ends the calls and lets events leave."""
-        unfinished = await asyncio.to_thread(settle, self.outbox, self.desk)
+        unfinished = await asyncio.to_thread(settle, self.relay.outbox, self.desk)
         if unfinished:
             self.log.warning("calls of the last run had not ended; they are told as failed", calls=unfinished)
+        await self.evidence.start()
         async with asyncio.TaskGroup() as tasks:
             side = [
-                tasks.create_task(self.pump.run(), name="pump"),
+                tasks.create_task(self.relay.run(), name="events"),
                 tasks.create_task(watch_loop(self.metrics), name="loop-lag"),
-                tasks.create_task(self._clean(), name="clean"),
+                tasks.create_task(self.evidence.run(), name="evidence"),
+                tasks.create_task(self.review.run(), name="review"),
             ]
             try:
                 async with make_host(self.work, self.publish) as host:
@@ -160,13 +207,11 @@ class _Server:
                             async with asyncio.timeout(4):
                                 await asyncio.shield(serving)
                         serving.cancel()
-                await self._drain()
+                await self.relay.drain(min(self.stop_by, time.monotonic() + _DRAIN_S))
             finally:
                 for task in side:
                     task.cancel()
-                for sink in self.sinks:
-                    if isinstance(sink, WebhookSink):
-                        await sink.close()
+                await self.relay.close_sinks()
 
     def publish(self, spec: CallSpec, event: CallEvent) -> None:
         """The desk the host knows; the register learns of calls that have ended."""
@@ -178,10 +223,15 @@ class _Server:
         if self.register.hear(event, last) and self.calls is not None:
             self.calls.retire(last)
         # Mode and consent may have changed since the host was given its copy.
-        self.desk.publish(known.spec if known is not None else spec, event)
+        spec = known.spec if known is not None else spec
+        if event.type is CallEventType.EVIDENCE_READY:
+            self.evidence.take(spec, event)
+        else:
+            self.evidence.hear(event)
+            self.desk.publish(spec, event)
 
     def _web(self, host: CallHost) -> _Web:
-        self.calls = CallCollector(self._statuses, host.capacity, self._pending)
+        self.calls = CallCollector(self._statuses, host.capacity, self.relay.pending)
         self.metrics.watch(self.calls)
         parts = Parts(
             config=self._web_config(),
@@ -191,13 +241,17 @@ class _Server:
             publish=self.desk.keep,
             newest=lambda: self.desk.newest,
             ready=self._ready,
-            events_of=lambda call_id, after: [k.body for k in self.outbox.of_call(call_id, after, 200)],
+            events_of=lambda call_id, after: [k.body for k in self.relay.outbox.of_call(call_id, after, 200)],
             metrics=self.metrics.render,
             ice_servers=self._ice_servers,
             count=lambda method, status: self.metrics.requests.labels(method, str(status)).inc(),
-            rules=ServerRules(
-                self.keeper, Surroundings(resource("configs", "rules"), self._tenants, self._rules_changed)
-            ),
+            events=self.relay.events,
+            evidence=self.evidence.desk,
+            audit=self.audit,
+            console=self.people.console if self.people is not None else None,
+            review=self.review.desk,
+            appeals=self.review.appeals,
+            rules=self.rule_desk,
         )
         config = uvicorn.Config(
             create_app(parts),
@@ -255,51 +309,14 @@ class _Server:
                 with contextlib.suppress(NoSuchCall):
                     yield dict(self.host.status(call_id))
 
-    def _pending(self) -> Mapping[tuple[str, str], int]:
-        try:
-            return self.outbox.pending()
-        except Unavailable:
-            # The other metrics are wanted most when the disk is gone.
-            return {}
-
     def _ready(self) -> str | None:
         if self.stopping:
             return "Guardian is stopping."
-        return "The event store does not keep up." if self.desk.late else None
+        return self.relay.trouble()
 
     def _url(self) -> str:
         host, port = self.listener.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-    def _kept(self) -> None:
-        # Comes from the writer's thread, also while the loop is being closed.
-        with contextlib.suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(self.pump.wake)
-
-    def _told(self, sink: str, outcome: str) -> None:
-        self.metrics.deliveries.labels(sink, outcome).inc()
-        if outcome != "delivered":
-            self.log.warning("an event was not delivered", sink=sink, outcome=outcome)
-
-    async def _drain(self) -> None:
-        """Gives what can leave at once the time to leave; the rest goes out after the next start."""
-        until = min(self.stop_by, time.monotonic() + _DRAIN_S)
-        while time.monotonic() < until:
-            try:
-                due = [await asyncio.to_thread(self.outbox.due, s.name, time.time(), 1) for s in self.sinks]
-            except Unavailable:
-                return
-            if not self.desk.waiting and not any(due):
-                return
-            await asyncio.sleep(0.05)
-
-    async def _clean(self) -> None:
-        while True:
-            with contextlib.suppress(Unavailable):
-                before = time.time() - self.settings.events.keep_s
-                while await asyncio.to_thread(self.outbox.forget, before):
-                    pass
-            await asyncio.sleep(_CLEAN_EVERY_S)
 
 
 class _Web(uvicorn.Server):
@@ -340,20 +357,6 @@ def _listen(host: str, port: int) -> socket.socket:
             f"Port {port} on {host} is in use; end the other program or choose another --port."
         ) from error
     return listener
-
-
-def _sinks(settings: Settings) -> Sequence[Sink]:
-    sinks: list[Sink] = []
-    if settings.events_path is not None:
-        sinks.append(FileSink(settings.events_path))
-    sinks.extend(WebhookSink(_target(hook)) for hook in settings.events.webhooks)
-    return sinks
-
-
-def _target(hook: WebhookSettings) -> WebhookTarget:
-    sources = [hook.secret, *([hook.previous_secret] if hook.previous_secret else [])]
-    secrets = [source.read().get_secret_value() for source in sources]
-    return WebhookTarget(hook.name, hook.url, secrets, hook.allow_private)
 
 
 @asynccontextmanager

@@ -291,37 +291,6 @@ class ContactSettings(Section):
         )
 
 
-class WebhookSettings(Section):
-    """One receiver of events."""
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
-    url: str = Field(pattern=r"^https?://[^\s]+$")
-    secret: SecretSource
-    previous_secret: SecretSource | None = None
-    allow_private: bool = False
-
-    @model_validator(mode="after")
-    def _https(self) -> WebhookSettings:
-        if self.url.startswith("http://") and not self.allow_private:
-            raise ValueError("a webhook needs https://, or `allow_private = true` inside one's own network")
-        return self
-
-
-class EventSettings(Section):
-    """Where events go."""
-
-    file: str = "events.jsonl"
-    webhooks: tuple[WebhookSettings, ...] = ()
-    keep_s: float = Field(default=7 * 86400.0, gt=0)
-
-    @model_validator(mode="after")
-    def _names(self) -> EventSettings:
-        names = [hook.name for hook in self.webhooks]
-        if len(set(names)) != len(names) or "file" in names:
-            raise ValueError("every webhook needs a `name` of its own, and `file` is taken")
-        return self
-
-
 class AccessSettings(Section):
     """Who may create calls."""
 

@@ -5,11 +5,12 @@ Unknown keys are refused. Secrets are named by file or environment variable, nev
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsError
@@ -21,13 +22,19 @@ from guardian.resources import resource
 from guardian.setting_tables import (
     AccessSettings,
     ContactSettings,
-    EventSettings,
     LimitSettings,
     MediaSettings,
     ServerSettings,
     SpeechSettings,
     VisionSettings,
 )
+from guardian.setting_tables_console import ConsoleSettings
+from guardian.setting_tables_events import EventSettings, StoreSettings
+from guardian.setting_tables_evidence import EvidenceSettings, RetentionSettings
+from guardian.setting_tables_review import ReviewSettings
+
+if TYPE_CHECKING:
+    from guardian.store.database import StoreConfig
 
 _PREFIX = "GUARDIAN_"
 
@@ -46,6 +53,11 @@ class Settings(BaseSettings):
     speech: SpeechSettings = SpeechSettings()
     contacts: ContactSettings = ContactSettings()
     events: EventSettings = EventSettings()
+    store: StoreSettings = StoreSettings()
+    evidence: EvidenceSettings = EvidenceSettings()
+    retention: RetentionSettings = RetentionSettings()
+    review: ReviewSettings = ReviewSettings()
+    console: ConsoleSettings = ConsoleSettings()
     access: AccessSettings = AccessSettings()
 
     @classmethod
@@ -56,6 +68,11 @@ class Settings(BaseSettings):
         return (init_settings,)
 
     @property
+    def data_path(self) -> Path:
+        """The data folder."""
+        return Path(self.data_dir).expanduser()
+
+    @property
     def api_keys_path(self) -> Path:
         """The key file: the one configured, else `api_keys.json` in the data folder."""
         return Path(self.access.api_keys_file or Path(self.data_dir) / "api_keys.json").expanduser()
@@ -63,11 +80,28 @@ class Settings(BaseSettings):
     @property
     def events_path(self) -> Path | None:
         """The event file, relative names inside the data folder; None when there is none."""
-        return (
-            Path(self.data_dir).expanduser() / Path(self.events.file).expanduser()
-            if self.events.file
-            else None
-        )
+        return self.data_path / Path(self.events.file).expanduser() if self.events.file else None
+
+    @property
+    def evidence_path(self) -> Path:
+        """The folder of clips, relative names inside the data folder."""
+        return self.data_path / Path(self.evidence.folder).expanduser()
+
+    @property
+    def evidence_key_path(self) -> Path:
+        """Where the key for evidence lies unless the settings name another place."""
+        return self.data_path / "evidence.key"
+
+    def store_config(self) -> StoreConfig:
+        """Where the store is. ConfigError when its password cannot be read."""
+        from guardian.store.database import StoreConfig
+
+        password = self.store.password.read().get_secret_value() if self.store.password else ""
+        return StoreConfig(self.data_path / "guardian.db", self.store.url, password)
+
+    def fingerprint(self) -> str:
+        """A hash of all settings; of secrets only where they lie is part of them."""
+        return f"sha256:{hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]}"
 
     def speech_config(self) -> SpeechConfig:
         """How voices are heard."""

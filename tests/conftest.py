@@ -6,7 +6,8 @@ spaces) must be there: lacking one of them is a failure, not a skip.
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from glob import glob
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
@@ -15,10 +16,15 @@ import pytest
 
 from guardian.core.errors import ModelMissing
 from guardian.models import Found, ModelStore, how_to_get
+from guardian.store.database import Database, StoreConfig
+from guardian.store.upgrade import open_store
+from tests import servers
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = {"chromium": ("chromium", "chromium-browser", "google-chrome"), "coturn": ("turnserver",)}
-PACKAGES = ("playwright", "skimage", "vosk")
+PACKAGES = ("playwright", "psycopg", "skimage", "vosk")
+POSTGRESQL = ("/usr/lib/postgresql/*/bin/initdb", "/usr/pgsql-*/bin/initdb")
+"""Where distributions keep what only the server's own user calls."""
 
 
 def lacking(name: str, reason: str) -> NoReturn:
@@ -39,9 +45,38 @@ def need() -> Callable[[str], str]:
             path = shutil.which(program)
             if path:
                 return path
+        if tool == "postgresql":
+            found = [path for pattern in POSTGRESQL for path in sorted(glob(pattern))]
+            initdb = found[-1] if found else shutil.which("initdb")
+            if initdb:
+                return initdb
         lacking(tool, f"{tool} is not installed")
 
     return find
+
+
+@pytest.fixture(scope="session")
+def postgres(need) -> Iterator[servers.Postgres]:
+    """A throw-away cluster of PostgreSQL on a free port."""
+    need("psycopg")
+    with servers.postgres(Path(need("postgresql")).resolve().parent) as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_config(request: pytest.FixtureRequest, tmp_path: Path) -> StoreConfig:
+    """An empty store, once on each engine."""
+    if request.param == "sqlite":
+        return StoreConfig(tmp_path / "guardian.db")
+    return StoreConfig(tmp_path / "guardian.db", request.getfixturevalue("postgres").database())
+
+
+@pytest.fixture
+def database(store_config: StoreConfig) -> Iterator[Database]:
+    """An open store with its tables, once on each engine."""
+    opened = open_store(store_config)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,12 @@ SAFE_FRAME_MAKER = "guardian.vision.cover"
 FILE_WRITER = "guardian.vision.film"
 OUTSIDE_CALLS = ("guardian.demo", "guardian.bench", "guardian.commands")
 PICTURE_BUILDERS = {"guardian.rtc.convert", FILE_WRITER}
-CALL_ROOTS = {"guardian.callproc", "guardian.eyes", "guardian.ears", "guardian.lookout", "guardian.server"}
+CALL_ROOTS = {f"guardian.{name}" for name in ("callproc", "eyes", "ears", "keeper", "lookout", "server")}
 VIDEO_RELAYING = "guardian.call.seats"
 PEER_MAKER = "guardian.callproc"
+EVIDENCE_WRITERS = {"guardian.evidence.folder", "guardian.evidence.keyfile"}
+OPENING = {"open", "os.open", "os.fdopen", "io.open", "av.open"}
+KEPT_MAKERS = {"SentPicture": "guardian.rtc.tracks", "KeptPiece": "guardian.call.keeping"}
 BARE_TASKS = {"create_task", "ensure_future", "gather"}
 
 Rule = Callable[[str, ast.Module], Iterator[str]]
@@ -195,6 +198,28 @@ def only_a_merchants_video_is_relayed(module: str, tree: ast.Module) -> Iterator
     yield from (f"{module}:{line} takes Peer under another name" for line in renamed(tree, "Peer"))
 
 
+def evidence_is_what_was_sent(module: str, tree: ast.Module) -> Iterator[str]:
+    """What is kept of the shopper's picture comes from where protected ones are sent, nowhere else."""
+    for call in calls(tree):
+        maker = KEPT_MAKERS.get(called_name(call), module)
+        if module != maker and in_a_call(module):
+            yield f"{module}:{call.lineno} makes a {called_name(call)}"
+    for name in KEPT_MAKERS:
+        yield from (f"{module}:{line} takes {name} under another name" for line in renamed(tree, name))
+
+
+def clips_touch_no_disk_in_plain(module: str, tree: ast.Module) -> Iterator[str]:
+    """Of evidence only the folder, which is given sealed bytes, and the key's file write files."""
+    if ring(module) != "evidence" or module in EVIDENCE_WRITERS:
+        return
+    for call in calls(tree):
+        name = ast.unparse(call.func)
+        in_memory = name == "av.open" and ast.unparse(call.args[0]) == "buffer"
+        if (name in OPENING and not in_memory) or name.split(".")[-1] in ("write_bytes", "write_text"):
+            yield f"{module}:{call.lineno} calls {name}"
+    yield from (f"{module} imports {name}" for name in imports(tree) if name.split(".")[0] == "tempfile")
+
+
 def nothing_is_printed(module: str, tree: ast.Module) -> Iterator[str]:
     """Output goes through typer and rich, notes through the log."""
     for call in calls(tree):
@@ -209,6 +234,8 @@ RULES: list[Rule] = [
     no_call_writes_files,
     tasks_have_parents,
     only_a_merchants_video_is_relayed,
+    evidence_is_what_was_sent,
+    clips_touch_no_disk_in_plain,
     nothing_is_printed,
 ]
 
@@ -247,6 +274,12 @@ OFFENCES = [
     (only_a_merchants_video_is_relayed, "guardian.call.session", "leg.pass_on(kind, relay.put)"),
     (only_a_merchants_video_is_relayed, "guardian.rtc.sfu.whip", "Peer(config, Outgoing(), ('video',))"),
     (only_a_merchants_video_is_relayed, "guardian.rtc.sfu.whip", "Leg = Peer"),
+    (evidence_is_what_was_sent, "guardian.call.seats", "SentPicture('VP8', raw, True, 0)"),
+    (evidence_is_what_was_sent, "guardian.call.picture", "ring.picture(role, KeptPiece('VP8', raw, 0, 0))"),
+    (evidence_is_what_was_sent, "guardian.rtc.peer", "Kept = recording.SentPicture"),
+    (clips_touch_no_disk_in_plain, "guardian.evidence.clip", "Path('x').write_bytes(data)"),
+    (clips_touch_no_disk_in_plain, "guardian.evidence.container", "av.open('/tmp/clip.webm', 'w')"),
+    (clips_touch_no_disk_in_plain, "guardian.evidence.clip", "from tempfile import NamedTemporaryFile"),
     (nothing_is_printed, "guardian.commands.listen", "print('heard')"),
 ]
 

@@ -71,7 +71,7 @@ def sway(number: int) -> int:
     return min(at, 2 * SWAYS - 2 - at)
 
 
-def _pictures(film: Film) -> Iterator[av.VideoFrame]:
+def pictures(film: Film) -> Iterator[av.VideoFrame]:
     """One loop of numbered pictures that sway by a few pixels, so that nothing stands still."""
     scene = still(film.size)
     for number in range(LOOP):
@@ -94,7 +94,7 @@ def encoded_loop(film: Film) -> tuple[bytes, ...]:
     codec.bit_rate = int(film.size[0] * film.size[1] * film.fps * _BITS_PER_PIXEL)
     codec.gop_size, codec.thread_count = _KEY_EVERY, 1
     codec.options = {"deadline": "realtime", "cpu-used": "-8", "lag-in-frames": "0"}
-    packets = [bytes(packet) for frame in _pictures(film) for packet in codec.encode(frame)]
+    packets = [bytes(packet) for frame in pictures(film) for packet in codec.encode(frame)]
     packets += [bytes(packet) for packet in codec.encode(None)]
     return tuple(packets)
 

@@ -21,7 +21,6 @@ PACKAGES = (
     "onnxruntime",
     "ai-edge-litert",
     "mediapipe",
-    "sherpa-onnx",
     "pocketsphinx",
     "vosk",
 )

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from guardian.core.evidence_ports import PictureKeeper
 from guardian.core.frames import AudioChunk, RawFrame, SafeFrame
 from guardian.core.sfu import Place
 from guardian.core.violations import Role
@@ -57,6 +58,46 @@ class Sound(Protocol):
         ...
 
 
+class Encoded(Sound, Protocol):
+    """An encoded picture or piece of sound, as it came in: as far as it is kept as evidence."""
+
+    @property
+    def codec(self) -> str:
+        """`VP8`, `H264` or `opus`."""
+        ...
+
+    @property
+    def data(self) -> bytes: ...
+
+    @property
+    def timestamp(self) -> int:
+        """Ticks of `clock_rate`."""
+        ...
+
+    @property
+    def clock_rate(self) -> int: ...
+
+    @property
+    def key(self) -> bool:
+        """Whether it needs no other."""
+        ...
+
+    @property
+    def after_loss(self) -> bool:
+        """Whether something before it was given up."""
+        ...
+
+    @property
+    def arrived(self) -> float:
+        """Monotonic seconds."""
+        ...
+
+    @property
+    def stream(self) -> int:
+        """Differs where timestamps have nothing to do with those before."""
+        ...
+
+
 class SpeechTap(Protocol):
     """Turns a voice into chunks to be heard. t: media seconds at which the piece had come in."""
 
@@ -79,8 +120,8 @@ class PictureTap(Protocol):
 class Relay(Protocol):
     """Encoded video of one leg on its way to the other."""
 
-    also: Callable[[Opaque], None] | None
-    """Is given every frame that comes."""
+    also: Sequence[Callable[[Opaque], None]]
+    """Are given every frame that comes."""
 
     def put(self, frame: Opaque) -> None: ...
 
@@ -102,6 +143,8 @@ class Sources:
     """Told how many bits per second of the merchant's video the shopper can take."""
     voices: dict[Role, Callable[[float], Awaitable[Opaque]]]
     """The voice of a role, for the other one."""
+    keeper: PictureKeeper | None = None
+    """Who keeps the shopper's pictures as the merchant gets them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from guardian.call.keeping import KeepWay
 from guardian.call.legs import Leg, LegMaker, Sources
 from guardian.call.picture import PictureWay
 from guardian.call.sound import VoiceWay
@@ -43,6 +44,7 @@ class Ways:
     voices: Mapping[Role, VoiceWay]
     watches: Mapping[Role, WatchWay] = field(default_factory=dict)
     """Whose pictures are searched for contacts."""
+    keep: KeepWay | None = None
 
 
 @dataclass(slots=True)
@@ -78,8 +80,11 @@ class Seats:
         self._tasks: asyncio.TaskGroup | None = None
         self._seats = {role: _Seat() for role in Role}
         self._relay = maker.relay(self.ask_merchant)
-        if Role.MERCHANT in ways.watches:
-            self._relay.also = ways.watches[Role.MERCHANT].encoded
+        watch, keep = ways.watches.get(Role.MERCHANT), ways.keep
+        self._relay.also = [
+            *([watch.encoded] if watch is not None else []),
+            *([keep.merchants] if keep is not None else []),
+        ]
         self.connected_since: float | None = None
         """Monotonic seconds since when anybody has been in the call."""
 
@@ -130,6 +135,7 @@ class Seats:
             relay=self._relay,
             limit=self._limit_merchant,
             voices={who: voice.next_piece for who, voice in self._ways.voices.items()},
+            keeper=self._ways.keep,
         )
 
     async def meet(self, role: Role, place: Place) -> None:
@@ -290,6 +296,8 @@ class Seats:
         self._relay.restart()
         if Role.MERCHANT in self._ways.watches:
             self._ways.watches[Role.MERCHANT].restart()
+        if self._ways.keep is not None:
+            self._ways.keep.another_merchant()
         leg.pass_on("video", self._relay.put)
 
     async def _unseat(self, role: Role, leg: Leg, reason: str) -> None:

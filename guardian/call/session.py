@@ -13,26 +13,24 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from guardian.call.account import coverage
+from guardian.call.keeping import Around, Keeping, KeepWay
 from guardian.call.legs import LegMaker
 from guardian.call.picture import Eyes, PictureWay
 from guardian.call.seats import Ended, Seats, Ways
 from guardian.call.sound import LOST, Hearing, VoiceWay
+from guardian.call.violations import ViolationBook
 from guardian.call.watching import Watching, WatchWay
 from guardian.core.calls import Answer, CallEvent, CallEventType, CallSpec, Scope
 from guardian.core.config import WorkConfig
+from guardian.core.evidence import SealedClip
 from guardian.core.frames import Mode, State
+from guardian.core.lapses import LapseBook
 from guardian.core.notes import Lapse, Part
 from guardian.core.ports import ContactFinder, Ears, HearingNotes
 from guardian.core.sfu import Place
-from guardian.core.violations import Role, Status, ViolationChange
+from guardian.core.violations import Role, ViolationChange
 
 _COVERAGE_EVERY_S = 60.0
-_KEPT_VIOLATIONS = 200
-_CHANGE_TYPES = {
-    Status.DETECTED: CallEventType.VIOLATION_DETECTED,
-    Status.CONFIRMED: CallEventType.VIOLATION_UPDATED,
-    Status.RETRACTED: CallEventType.VIOLATION_RETRACTED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +47,8 @@ class Workshop:
     """Which rules are in force and how often those in shadow matched, for the status and for coverage."""
     contacts: Callable[[Role], ContactFinder] | None = None
     """Finds contacts that a role shows; None: nobody looks."""
+    keeping: Keeping | None = None
+    """Keeps evidence; None: there is none."""
 
 
 class CallSession:
@@ -62,9 +62,12 @@ class CallSession:
         self._began_at = datetime.now(UTC)
         self._empty_since = self._began
         self._end: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._violations: dict[str, ViolationChange] = {}
         self._told_state = State.WARMING
         self.picture = PictureWay(workshop.eyes, config, spec.mode)
+        self.violations = ViolationBook(self._tell, self.picture.account.budget)
+        self.keep = self._keep_way(workshop.keeping)
+        self.unkept = LapseBook(Part.EVIDENCE, Role.SHOPPER)
+        """Spans of which there should be a clip, and is none."""
         hearing = Hearing(
             open=workshop.ears,
             heard=self._heard,
@@ -72,12 +75,27 @@ class CallSession:
             missed=self._missed,
             now=self.media_t,
             tap=workshop.legs.tap,
+            keep=self.keep.voice if self.keep is not None else None,
         )
         self.voices = {role: VoiceWay(role, hearing, config) for role in Role}
         self.watches = self._watches(workshop.contacts)
-        ways = Ways(self.picture, self.voices, self.watches)
+        ways = Ways(self.picture, self.voices, self.watches, self.keep)
         self.seats = Seats(config, workshop.legs, ways, self._tell)
         self._apply_scopes(spec.scopes)
+
+    def _keep_way(self, keeping: Keeping | None) -> KeepWay | None:
+        """Evidence, where it can be kept."""
+        if keeping is None:
+            return None
+        around = Around(
+            call_id=self.spec.call_id,
+            media_t=lambda monotonic: monotonic - self._began,
+            ask=lambda: self.seats.ask_merchant(),
+            lapses=self._lapses_within,
+            ready=self._clip_ready,
+            lost=self._clip_lost,
+        )
+        return KeepWay(keeping, self._config.evidence, around)
 
     def _watches(self, finder: Callable[[Role], ContactFinder] | None) -> dict[Role, WatchWay]:
         """The search for contacts in the pictures of those it is configured for."""
@@ -133,6 +151,10 @@ class CallSession:
         """Changes the consent from now on."""
         self._apply_scopes(frozenset(scopes))
 
+    def complaint(self, event_id: str) -> str | None:
+        """Keeps evidence for a complaint: the id of the clip to come, None where none is kept."""
+        return self.keep.complaint(event_id) if self.keep is not None else None
+
     def end(self, reason: str) -> None:
         """Ends the call."""
         if not self._end.done():
@@ -141,6 +163,8 @@ class CallSession:
     def _apply_scopes(self, scopes: frozenset[Scope]) -> None:
         self._scopes = scopes
         self.picture.allowed = Scope.PROTECT in scopes
+        if self.keep is not None:
+            self.keep.allowed = Scope.KEEP in scopes
         for voice in self.voices.values():
             voice.allowed = Scope.HEAR in scopes
         # Where nothing of the shopper's picture shows, nobody looks at it.
@@ -161,6 +185,8 @@ class CallSession:
                     tasks.create_task(voice.run(), name=f"hear-{voice.role}")
                 for watch in self.watches.values():
                     tasks.create_task(watch.run(), name=f"watch-{watch.role}")
+                if self.keep is not None:
+                    tasks.create_task(self.keep.run(), name="evidence")
                 tasks.create_task(self._watch(), name="watch")
                 tasks.create_task(self._until_end(), name="end")
         except* Ended as group:
@@ -172,7 +198,10 @@ class CallSession:
         return reason
 
     async def _close(self) -> None:
-        await self.seats.close()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.seats.close())
+            if self.keep is not None:
+                tasks.create_task(self.keep.finish())
         self.picture.close()
         for voice in self.voices.values():
             voice.close()
@@ -223,6 +252,8 @@ class CallSession:
     def _heard(self, role: Role, notes: HearingNotes) -> None:
         for lapse in notes.lapses:
             self._lapsed(role, lapse.t_start, lapse.t_end, lapse.reason)
+        if self.keep is not None:
+            self.keep.said(notes.said)
         for change in notes.changes:
             model = self._workshop.engines().get(f"speech-{change.language}", change.language)
             words = [asdict(word) for word in change.words]
@@ -233,19 +264,27 @@ class CallSession:
         return round(max(0.0, self.media_t() - change.t_end) * 1000)
 
     def _tell_change(self, change: ViolationChange, more: Mapping[str, Any]) -> None:
-        kind = _CHANGE_TYPES[change.status]
-        if change.id not in self._violations and change.status is Status.CONFIRMED:
-            kind = CallEventType.VIOLATION_DETECTED
-        self._violations[change.id] = change
-        while len(self._violations) > _KEPT_VIOLATIONS:
-            del self._violations[next(iter(self._violations))]
-        data = {
-            "violation": change.as_dict(),
-            "video": self.picture.account.budget(),
-            "source": asdict(change.source),
-            **more,
-        }
-        self._tell(kind, data, change.t_start)
+        self.violations.change(change, more)
+        if self.keep is not None:
+            self.keep.violation(change)
+
+    def _clip_ready(self, clip: SealedClip) -> None:
+        self._tell(CallEventType.EVIDENCE_READY, {"clip": asdict(clip)}, clip.t_start)
+        self.violations.kept(clip)
+
+    def _clip_lost(self, t_start: float, t_end: float, reason: str) -> None:
+        self.unkept.add(t_start, t_end, reason)
+        # Each by itself: somebody waits for each of them.
+        self._tell_lapse(Lapse(Part.EVIDENCE, Role.SHOPPER, t_start, t_end, reason))
+
+    def _lapses_within(self, t_start: float, t_end: float) -> list[dict[str, Any]]:
+        """What was not seen or heard within a span; a clip that was lost takes nothing from another."""
+        lapses: list[dict[str, Any]] = self._coverage()["lapses"]
+        return [
+            one
+            for one in lapses
+            if one["t_end"] >= t_start and one["t_start"] <= t_end and one["part"] != Part.EVIDENCE
+        ]
 
     def _seen(self, changes: tuple[ViolationChange, ...]) -> None:
         for change in changes:
@@ -295,10 +334,9 @@ class CallSession:
         since = self.seats.connected_since
         seconds = 0.0 if since is None else time.monotonic() - since
         accounts = {role: voice.account for role, voice in self.voices.items()}
+        watches = [watch.lapses for watch in self.watches.values()]
         return {
-            **coverage(
-                seconds, self.picture.account, accounts, [watch.lapses for watch in self.watches.values()]
-            ),
+            **coverage(seconds, self.picture.account, accounts, [*watches, self.unkept]),
             "video": self.picture.account.budget(),
         }
 
@@ -323,19 +361,8 @@ class CallSession:
             "frames": {**snapshot["frames"], "replaced": self.picture.replaced},
             "latency": snapshot["latency"],
             "histograms": snapshot["histograms"],
-            "violations": [
-                {
-                    "id": change.id,
-                    "status": str(change.status),
-                    "rule": change.rule,
-                    "category": change.category,
-                    "level": str(change.level),
-                    "speaker": str(change.speaker),
-                    "t_start": change.t_start,
-                    "t_end": change.t_end,
-                }
-                for change in self._violations.values()
-            ],
+            "violations": self.violations.rows(),
+            "evidence": self.keep.status() if self.keep is not None else None,
             "watching": {str(role): dict(watch.looks) for role, watch in self.watches.items()},
             "engines": dict(self._workshop.engines()),
             "rules": dict(self._workshop.rules()),

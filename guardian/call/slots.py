@@ -41,7 +41,8 @@ class Slot(Generic[T]):
         """The oldest item. TimeoutError after `timeout_s`, Closed when nothing more can come."""
         if not self._items and not self._closed:
             async with asyncio.timeout(timeout_s):
-                await self._ready.wait()
+                while not self._items and not self._closed:  # What had come may be thrown away again.
+                    await self._ready.wait()
         if not self._items:
             raise Closed
         item = self._items.popleft()

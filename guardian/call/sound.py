@@ -9,11 +9,12 @@ from functools import partial
 
 from guardian.call.account import VoiceAccount
 from guardian.call.lane import Lane, log_not_loaded
-from guardian.call.legs import Sound, SpeechTap
+from guardian.call.legs import Encoded, Sound, SpeechTap
 from guardian.call.slots import Bounded, Closed, Latest
 from guardian.core.config import WorkConfig
 from guardian.core.notes import Lapse, Part
 from guardian.core.ports import Ears, HearingNotes
+from guardian.core.recording import Spoken
 from guardian.core.violations import Role, ViolationChange
 
 LOST = "packets were lost"
@@ -51,6 +52,8 @@ class Hearing:
     now: Callable[[], float]
     """Media seconds of the call."""
     tap: Callable[[], SpeechTap]
+    keep: Callable[[Role, Encoded, float], None] | None = None
+    """Is given every piece with the media seconds at which it came in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +88,13 @@ class VoiceWay:
         """How long the ears have been at their present piece."""
         return self._lane.age_s
 
-    def put(self, sound: Sound) -> None:
+    def put(self, sound: Encoded) -> None:
         """A piece of encoded sound has come in, for the other leg and to be heard."""
         piece = _Piece(sound, self._hearing.now())
         if not self.muted:
             self._pass.put(piece)
+        if self._hearing.keep is not None:
+            self._hearing.keep(self.role, sound, piece.t)
         if not self.allowed:
             return
         self.account.sound_s += sound.seconds + sound.lost_s
@@ -159,6 +164,7 @@ class VoiceWay:
         """All chunks of some pieces; in the lane's thread."""
         changes: list[ViolationChange] = []
         lapses: list[Lapse] = []
+        said: list[Spoken] = []
         heard_s = 0.0
         for piece in pieces:
             if not self.allowed:
@@ -169,13 +175,14 @@ class VoiceWay:
                     notes = ears.hear(chunk)
                     changes.extend(notes.changes)
                     lapses.extend(notes.lapses)
+                    said.extend(notes.said)
                     listened_s += notes.heard_s
             except Exception:  # noqa: BLE001 - what cannot be decoded, or ears that break their promise
                 began = piece.t - piece.sound.seconds
                 lapses.append(Lapse(Part.HEARING, self.role, began, piece.t, "hearing failed"))
             # Silence that stands for what was never sent is no sound that was heard.
             heard_s += min(listened_s, piece.sound.seconds)
-        return HearingNotes(tuple(changes), tuple(lapses), heard_s)
+        return HearingNotes(tuple(changes), tuple(lapses), heard_s, tuple(said))
 
     async def _judge(self, listen: Callable[[], HearingNotes]) -> bool:
         """Listens in the lane's thread; False when it will never answer again."""
@@ -191,7 +198,7 @@ class VoiceWay:
         if not self.allowed:
             return True  # The consent was withdrawn meanwhile.
         self.account.heard_s += notes.heard_s
-        if notes.changes or notes.lapses:
+        if notes.changes or notes.lapses or notes.said:
             self._hearing.heard(self.role, notes)
         return True
 

@@ -32,7 +32,6 @@ NEEDED = {
     "pocketsphinx": "English is not heard without further weights",
 }
 USEFUL = {
-    "sherpa_onnx": "Mandarin is not heard",
     "vosk": "there is no second opinion on what is said",
     "mediapipe": "benchmarks lack a peer",
     "skimage": "the demo lacks its sample portrait",
@@ -96,6 +95,7 @@ def examine(port: int | None) -> Iterator[Check]:
     yield from _codecs()
     yield from _weights()
     yield from _second_opinions()
+    yield _evidence()
     yield _port(port)
     yield _browser()
 
@@ -216,6 +216,21 @@ def _second_opinions() -> Iterator[Check]:
             yield Check(name, Verdict.OK, f"none (`guardian models pull transcript-{language}` brings one)")
         except GuardianError as error:
             yield Check(name, Verdict.WARN, "cannot be used", str(error))
+
+
+def _evidence() -> Check:
+    from guardian.evidence_keys import EvidenceKeys
+    from guardian.settings import load
+
+    try:
+        settings = load()
+        ring = EvidenceKeys(settings.evidence, settings.evidence_key_path).present()
+    except GuardianError as error:
+        return Check("evidence", Verdict.WARN, "no key", str(error))
+    if ring is None:
+        advice = "To keep clips of violations, make a key with `guardian keys init`."
+        return Check("evidence", Verdict.WARN, "not kept", advice)
+    return Check("evidence", Verdict.OK, f"sealed to {ring.sealing.id}")
 
 
 def _port(wanted: int | None) -> Check:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from guardian.web.keyfile import ApiKey, KeyFile
 
 app = typer.Typer(
-    help="API keys: made, listed and revoked here; shown once, stored as hashes. Secrets for TURN.",
+    help="API keys: made, listed and revoked here; shown once, stored as hashes. Keys for evidence and TURN.",
     no_args_is_help=True,
 )
 
@@ -23,20 +23,28 @@ Tenant = Annotated[str, typer.Option("--tenant", help="The platform this key bel
 
 @app.command()
 def init(data: Data = None, tenant: Tenant = "default") -> None:
-    """Make the key file with a first key, and a secret for signing webhooks."""
+    """Make the key file with a first key, a secret for signing webhooks, and a key for evidence."""
     import base64
     import secrets
 
     from guardian.core.errors import ConfigError
+    from guardian.evidence.keyfile import EvidenceKeyFile
+    from guardian.settings import load
 
     keys = _file(data)
-    if keys.all():
+    # Where the server looks for it, wherever the other keys are.
+    evidence = EvidenceKeyFile(data / "evidence.key" if data is not None else load().evidence_key_path)
+    if keys.all() and evidence.ring() is not None:
         raise ConfigError(f"{keys.path} has keys already; `guardian keys add --tenant T` makes one more.")
-    _made(*keys.add(_name(tenant)))
+    if not keys.all():
+        _made(*keys.add(_name(tenant)))
     secret = keys.path.with_name("webhook.secret")
     if not secret.exists():
         _keep(secret, f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}")
         typer.echo(f"A secret for signing webhooks is in {secret}.", err=True)
+    if evidence.ring() is None:
+        evidence.create()
+        typer.echo(f"A key for evidence is in {evidence.path}; without it no clip can be opened.", err=True)
 
 
 @app.command()
@@ -79,6 +87,46 @@ def revoke(
     """End a key's validity at once, also on a running server."""
     ended = _file(data).revoke(key)
     typer.echo(f"{ended.id} of {ended.tenant} is revoked.")
+
+
+@app.command()
+def rotate(
+    data: Data = None,
+    config: Annotated[Path | None, typer.Option("--config", help="Settings file of the server.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Make no new key; go on sealing to the current one.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Make a new key for evidence and seal every clip to it; the clips themselves are not touched.
+
+    It may run beside the server and may be interrupted.
+    """
+    import getpass
+    from dataclasses import asdict
+    from json import dumps
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from guardian.evidence_offline import changing_keys, clips_in, make_key, seal_all
+    from guardian.settings import load
+
+    settings = load(config, {} if data is None else {"data_dir": str(data)})
+    clips_in(settings)  # Before a key is made: there has to be a store.
+    with changing_keys(settings), Progress(console=Console(stderr=True), transient=True) as progress:
+        if not resume:
+            make_key(settings)
+        task = progress.add_task("files", total=None)
+        done = seal_all(settings, getpass.getuser(), lambda count: progress.advance(task, count))
+    if json:
+        typer.echo(dumps(asdict(done)))
+        return
+    typer.echo(f"{done.files} files were sealed to {done.key_id}.")
+    for name in done.closed:
+        typer.echo(f"The key of {name} cannot be opened; see `guardian audit verify`.", err=True)
+    if done.old_keys:
+        typer.echo(f"Kept until the server starts again: {', '.join(done.old_keys)}.", err=True)
 
 
 def _file(data: Path | None) -> KeyFile:

@@ -19,6 +19,9 @@ SAME_RULE_S = 5.0
 """A rule that matches again within this time is the same attempt."""
 OTHER_EAR_S = 3.0
 """Another recogniser's hit of the same category within this time is the same attempt."""
+NEXT_WORDS_S = 1.0
+"""Another rule's hit of the same category that follows within this time is the same attempt ("加我" and then
+"微信" as hints), unless it is graver."""
 SETTLE_S = 1.0
 """A hit that stays this long after its last word is confirmed though the speaker goes on."""
 REMEMBERED = 32
@@ -129,7 +132,9 @@ class _Attempts:
         if attempt.ear != look.ear and last.category == hit.rule.category:
             return apart <= OTHER_EAR_S
         graver = last.level is not Level.BLOCK and judge(hit, self._speaker).level is Level.BLOCK
-        return apart < 0 and (last.category == hit.rule.category or not graver)
+        if last.category == hit.rule.category:
+            return apart < 0 or (apart <= NEXT_WORDS_S and not graver)
+        return apart < 0 and not graver
 
     def _begin(self, hit: Hit, look: Look) -> _Attempt:
         change = ViolationChange(

@@ -65,6 +65,12 @@ class CallEventType(StrEnum):
     HEARING_LAPSED = "hearing.lapsed"
     ACTION_REQUESTED = "action.requested"
     COMPLAINT_RECEIVED = "complaint.received"
+    EVIDENCE_READY = "evidence.ready"
+    EVIDENCE_DELETED = "evidence.deleted"
+    REVIEW_CLAIMED = "review.claimed"
+    REVIEW_DECIDED = "review.decided"
+    APPEAL_OPENED = "appeal.opened"
+    APPEAL_DECIDED = "appeal.decided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +83,18 @@ class CallEvent:
     violation.*       {"violation": ViolationChange fields, "words": [Token fields], "video": frame budget,
                        "latency": {"speech_end_to_detect_ms"}, "asr_model", "source": RuleSource fields};
                        of what was shown to a camera, in place of words and asr_model, "shown": {"kind"}, and
-                       "latency": {"shown_to_detect_ms"}
+                       "latency": {"shown_to_detect_ms"}; "evidence": [...] clips of it, those that are there
     call.joined       {"role"}
     call.left         {"role" or null for the whole call, "reason"}
     call.coverage     {"seconds", "protected_s", "sound_s", "heard_s", "lost_s": {role: s}, "lapses": [...],
                        "video", "rules": {"ruleset", "shadow_hits": {rule: n}}}
     privacy.degraded  {"state", "reason", "showing"}
     hearing.lapsed    {"role", "part", "t_start", "t_end", "reason", "on_deaf"}; part: `hearing`, or
-                      `watching` where pictures were not searched for contacts
+                      `watching` where pictures were not searched for contacts, or `evidence` where a clip
+                      was lost
+    evidence.ready    {"clip": SealedClip fields} from a call process: sealed keys are for the store, no
+                      event; `guardian.evidence_keeper` says what that holds
+    evidence.deleted  {"evidence_id", "reason", "causes", "erased_at", "audit"}
 
     "video" is {mode, state, budget_ms, protect_ms: {p50,p95,p99}, over_budget_frames, coverage}.
     """

@@ -92,6 +92,24 @@ class ContactConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceConfig:
+    """Keeping evidence of calls whose shopper agrees to it."""
+
+    folder: str = ""
+    """Where clips are written, encrypted; empty: no evidence is kept of any call."""
+    public_key: str = ""
+    """What their keys are sealed to, base64. A call process cannot read what it wrote."""
+    ring_s: float = 15.0
+    """How far back a call is kept in memory; video up to 5 s more, back to a key frame."""
+    before_s: float = 10.0
+    """How much of a clip lies before its cause."""
+    after_s: float = 10.0
+    """How much of a clip lies after its last cause."""
+    longest_s: float = 60.0
+    """Length above which what else happens makes another clip."""
+
+
+@dataclass(frozen=True, slots=True)
 class IceServer:
     """A STUN or TURN server as in RTCIceServer."""
 
@@ -173,4 +191,5 @@ class WorkConfig:
     contacts: ContactConfig = field(default_factory=ContactConfig)
     media: MediaConfig = field(default_factory=MediaConfig)
     limits: CallLimits = field(default_factory=CallLimits)
+    evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
     default_mode: Mode = Mode.PRIVATE

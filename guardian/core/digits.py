@@ -50,7 +50,8 @@ _WORDS = {
     "eighty": "80",
     "ninety": "90",
 }
-_REPEAT = {"double": 2, "triple": 3}
+_DIGITS_ONLY = {word: digit for word, digit in _WORDS.items() if len(digit) == 1}
+_REPEAT = {"double": 2, "triple": 3, "quadruple": 4}
 _FILLERS = frozenset(
     [
         "en",
@@ -70,19 +71,46 @@ _FILLERS = frozenset(
         "shi",
         "jie",
         "zhe",
-        "shi",
         "quan",
         "dou",
+        "tou",
+        "mian",
+        "xian",
+        "xu",
+        "lian",
+        "ne",
+        "la",
+        "hao",
+        "ji",
         "um",
         "uh",
         "er",
+        "hm",
+        "ai",
+        "sorry",
+        "oops",
         "and",
         "then",
         "dash",
         "space",
         "again",
+        "hang",
+        "on",
+        "wait",
+        "hold",
+        "so",
+        "okay",
+        "ok",
+        "now",
+        "that's",
+        "sec",
+        "second",
+        "moment",
+        "next",
+        "ready",
     ]
 )
+"""Toneless syllables and words."""
 _MAGNITUDES = frozenset(("bai", "qian", "wan", "dian", "thousand", "million", "point", "percent"))
 
 
@@ -132,6 +160,21 @@ def _value(unit: Unit) -> str | None:
     return _WORDS.get(unit.base)
 
 
+def _surer(units: Sequence[Unit]) -> Sequence[Unit]:
+    """The units; what may be a digit and stands between two, or counts one (四个零), is that digit."""
+    found = list(units)
+    for at, unit in enumerate(units):
+        digit = next((other for other in unit.others if _value(other) is not None), None)
+        if digit is None or _value(unit) is not None or unit.base in _FILLERS | _MAGNITUDES:
+            continue
+        around = [units[place] for place in (at - 1, at + 1) if 0 <= place < len(units)]
+        counted = units[at + 2 : at + 3] if around[-1:] and around[-1].base == "ge" else []
+        beside = counted or (around if len(around) == 2 else [])
+        if beside and all(_value(one) is not None for one in beside):
+            found[at] = digit
+    return found
+
+
 class _Gatherer:
     def __init__(self, units: Sequence[Unit]) -> None:
         self.units = units
@@ -162,6 +205,7 @@ class _Gatherer:
 
 def digit_runs(units: Sequence[Unit]) -> list[Run]:
     """Runs of three digits or more, in order."""
+    units = _surer(units)
     gatherer = _Gatherer(units)
     at = 0
     while at < len(units):
@@ -195,14 +239,15 @@ def _step(gatherer: _Gatherer, at: int) -> int:
         return at + 1
     times = _times(units, at, value)
     if times is not None:
-        gatherer.put(at, at + 3, times)
-        return at + 3
+        digits, said = times
+        gatherer.put(at, at + said, digits)
+        return at + said
     if _is_wait_a_moment(units, at):
         return at + 2
     if (
         value in {"20", "30", "40", "50", "60", "70", "80", "90"}
         and after is not None
-        and after in "123456789"
+        and after in set("123456789")
     ):
         gatherer.put(at, at + 2, value[0] + after)
         return at + 2
@@ -216,13 +261,26 @@ def _all_the_same(units: Sequence[Unit], at: int) -> bool:
     return before in (["quan", "shi"], ["dou", "shi"], ["all"])
 
 
-def _times(units: Sequence[Unit], at: int, value: str) -> str | None:
-    """ "八个零": a digit so many times."""
-    if at + 2 < len(units) and units[at + 1].base in ("ge", "times") and len(value) == 1:
-        digit = _value(units[at + 2])
-        if digit is not None and len(digit) == 1 and value != "0":
-            return digit * int(value)
+def _times(units: Sequence[Unit], at: int, value: str) -> tuple[str, int] | None:
+    """ "八个零", "three zeros": a digit so many times, and how many units say so."""
+    following = units[at + 1 : at + 3]
+    if len(value) != 1 or value == "0" or not following:
+        return None
+    one = _one_of_many(following[0])
+    if one is not None:
+        return one * int(value), 2
+    if len(following) == 2 and following[0].base in ("ge", "times"):
+        digit = _value(following[1])
+        if digit is not None and len(digit) == 1:
+            return digit * int(value), 3
     return None
+
+
+def _one_of_many(unit: Unit) -> str | None:
+    """The digit that "zeros" or "sixes" are many of."""
+    if not unit.is_word or not unit.base.endswith("s"):
+        return None
+    return _DIGITS_ONLY.get(unit.base[:-1]) or _DIGITS_ONLY.get(unit.base[:-2])
 
 
 def _is_wait_a_moment(units: Sequence[Unit], at: int) -> bool:

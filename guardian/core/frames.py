@@ -16,6 +16,9 @@ import numpy.typing as npt
 U8 = npt.NDArray[np.uint8]
 I16 = npt.NDArray[np.int16]
 
+MOST_PIXELS = 4096 * 2304
+"""Of a picture that is decoded. A VP8 header of ten bytes can ask for 400 MB a picture (16383x16383)."""
+
 SPEECH_RATE = 16_000
 """Samples per second of every `AudioChunk`."""
 

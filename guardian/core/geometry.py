@@ -33,13 +33,16 @@ class Box:
         """The box in a picture scaled by (sx, sy)."""
         return Box(self.x * sx, self.y * sy, self.w * sx, self.h * sy)
 
-    def iou(self, other: Box) -> float:
-        """Intersection over union, 0..1."""
+    def shared(self, other: Box) -> float:
+        """Area that both have, in square pixels."""
         w = min(self.x + self.w, other.x + other.w) - max(self.x, other.x)
         h = min(self.y + self.h, other.y + other.h) - max(self.y, other.y)
-        if w <= 0 or h <= 0:
-            return 0.0
-        return w * h / (self.area + other.area - w * h)
+        return w * h if w > 0 and h > 0 else 0.0
+
+    def iou(self, other: Box) -> float:
+        """Intersection over union, 0..1."""
+        both = self.shared(other)
+        return both / (self.area + other.area - both) if both > 0 else 0.0
 
     def pixels(self, width: int, height: int) -> tuple[int, int, int, int] | None:
         """(x0, y0, x1, y1) clipped to the picture, rounded outwards to even numbers, or None.

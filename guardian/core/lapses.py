@@ -25,12 +25,14 @@ class LapseBook:
 
     def add(self, t_start: float, t_end: float, reason: str) -> bool:
         """Counts a span of media seconds. True when a new lapse began with it."""
-        if self._spans and t_start - self._spans[-1].t_end <= _JOIN_S:
-            last = self._spans[-1]
-            grown = max(last.t_end, t_end)
-            self.seconds += grown - last.t_end
-            self._spans[-1] = replace(last, t_end=grown)
-            return False
+        # Hearing that is behind tells of what was before later than what is refused now.
+        for index in reversed(range(len(self._spans))):
+            span = self._spans[index]
+            if t_start - span.t_end <= _JOIN_S and span.t_start - t_end <= _JOIN_S:
+                start, end = min(span.t_start, t_start), max(span.t_end, t_end)
+                self.seconds += end - start - (span.t_end - span.t_start)
+                self._spans[index] = replace(span, t_start=start, t_end=end)
+                return False
         self._spans.append(Lapse(self._part, self._leg, t_start, t_end, reason))
         self.seconds += t_end - t_start
         self.count += 1
@@ -38,5 +40,5 @@ class LapseBook:
 
     @property
     def spans(self) -> tuple[Lapse, ...]:
-        """The lapses kept, oldest first."""
+        """The lapses kept, in the order they were told."""
         return tuple(self._spans)

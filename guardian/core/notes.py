@@ -88,6 +88,8 @@ class Part(StrEnum):
     HEARING = "hearing"
     WATCHING = "watching"
     """Looking for contacts that are held up."""
+    EVIDENCE = "evidence"
+    """Keeping a clip of what has happened."""
 
 
 @dataclass(frozen=True, slots=True)

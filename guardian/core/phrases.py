@@ -20,25 +20,38 @@ SAME_SOUND_LIMIT = 0.15
 """Greatest mean distance per syllable of an entry found by class: one syllable must be exact."""
 WRONG_TONE = 0.05
 """Distance of a wrong tone. A tone breaks ties only, but an entry of one syllable must have its own."""
-FUZZY_LIMIT = 0.2
-"""Greatest mean distance per syllable of an entry found by edit distance."""
+OTHER_SOUND = 0.3
+"""Distance of a syllable that was hardly likely beside what was taken for it."""
+LIKELY_SOUND = 0.16
+"""The same where it was as likely: too much for an entry of one syllable."""
+FUZZY_LIMIT = 0.19
+"""Greatest mean distance per syllable of an entry found by edit distance: of five syllables one may sound
+half alike, none may be missing."""
 FUZZY_LEAST = 5
 """Syllables an entry needs to be looked for by edit distance."""
 FUZZY_TWICE = 8
 """Syllables from which on two of them may be other ones; below, one."""
+_CHANGING = {"bu": (2, 4), "yi": (1, 2, 4)}
+"""Tones of 不 and 一, which follow from what is said next."""
+SHORT = 3
+"""Units up to which a phrase is said without a pause; longer ones may have one in them."""
 _FEW = 3
 """Entries with one half in common that are gone through without looking anything up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A way to say a concept. keys, bases and tones as in `Unit`, one per unit."""
+    """A way to say a concept. keys, bases and tones as in `Unit`, one per unit.
+
+    exact: no sound-alike will do.
+    """
 
     concept: str
     text: str
     keys: tuple[str, ...]
     bases: tuple[str, ...]
     tones: tuple[int, ...]
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +65,25 @@ class Occurrence:
     cost: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Other:
+    """A unit that may have been said at units[at]; node: where the units before it have led to."""
+
+    unit: Unit
+    at: int
+    node: int
+
+    @property
+    def cost(self) -> float:
+        return OTHER_SOUND - (OTHER_SOUND - LIKELY_SOUND) * min(1.0, self.unit.confidence)
+
+
 @dataclass(slots=True)
 class _Node:
     next: dict[str, int] = field(default_factory=dict)
     fail: int = 0
+    depth: int = 0
+    """Keys from the root to here."""
     ends: tuple[int, ...] = ()
     """Entries that end here."""
     halves: tuple[_Half, ...] = ()
@@ -121,7 +149,7 @@ class Lexicon:
             node = self._node(entry.keys)
             node.ends = (*node.ends, number)
             size = len(entry.keys)
-            if size < FUZZY_LEAST or any(key.startswith("'") for key in entry.keys):
+            if size < FUZZY_LEAST or entry.exact or any(key.startswith("'") for key in entry.keys):
                 continue
             others = 1 if size < FUZZY_TWICE else 2
             first, second = entry.keys[: size // 2], entry.keys[size // 2 :]
@@ -143,7 +171,7 @@ class Lexicon:
             following = self._nodes[node].next.get(key)
             if following is None:
                 following = len(self._nodes)
-                self._nodes.append(_Node())
+                self._nodes.append(_Node(depth=self._nodes[node].depth + 1))
                 self._nodes[node].next[key] = following
             node = following
         return self._nodes[node]
@@ -169,18 +197,43 @@ class Lexicon:
         keys = [unit.key for unit in units]
         node = 0
         for position, key in enumerate(keys, 1):
-            while node and key not in self._nodes[node].next:
-                node = self._nodes[node].fail
-            node = self._nodes[node].next.get(key, 0)
+            for other in units[position - 1].others:
+                self._find_other(_Other(other, position - 1, node), units, best)
+            node = self._step(node, key)
             here = self._nodes[node]
             for number in here.ends:
                 entry = self.entries[number]
-                self._keep(self._by_class(entry, units, position - len(entry.keys)), units, best)
+                start = position - len(entry.keys)
+                self._keep(_by_class(entry, units[start:position], start), units, best)
             for half in here.halves:
                 for number in half.likely(keys, position):
                     found = self._by_distance(self.entries[number], half, units, position)
                     self._keep(found, units, best)
         return sorted(best.values(), key=lambda found: (found.start, found.end, found.concept))
+
+    def _step(self, node: int, key: str) -> int:
+        while node and key not in self._nodes[node].next:
+            node = self._nodes[node].fail
+        return self._nodes[node].next.get(key, 0)
+
+    def _find_other(
+        self, other: _Other, units: Sequence[Unit], best: dict[tuple[str, int, int], Occurrence]
+    ) -> None:
+        """Entries with one unit that was not taken for the likeliest."""
+        node = self._step(other.node, other.unit.key)
+        end = other.at + 1
+        # As long as the unit is part of the beginning of an entry.
+        while self._nodes[node].depth >= end - other.at:
+            for number in self._nodes[node].ends:
+                entry = self.entries[number]
+                start = end - len(entry.keys)
+                if start <= other.at:
+                    said = [*units[start : other.at], other.unit, *units[other.at + 1 : end]]
+                    self._keep(_by_class(entry, said, start, other.cost), units, best)
+            if end == len(units):
+                return
+            node = self._step(node, units[end].key)
+            end += 1
 
     def _keep(
         self,
@@ -194,20 +247,8 @@ class Lexicon:
                 best[place] = found
 
     def _in_one_breath(self, found: Occurrence, units: Sequence[Unit]) -> bool:
-        return units[found.end - 1].clause - units[found.start].clause <= 1
-
-    def _by_class(self, entry: Entry, units: Sequence[Unit], start: int) -> Occurrence | None:
-        size = len(entry.keys)
-        cost = 0.0
-        wrong_tone = WRONG_TONE if size > 1 else 1.0
-        wanted = zip(entry.bases, entry.tones, units[start : start + size], strict=True)
-        for base, tone, unit in wanted:
-            if not unit.is_word:
-                cost += sound_distance(base, unit.base)
-                cost += 0.0 if same_tone(tone, unit.tone) else wrong_tone
-        if cost / size > SAME_SOUND_LIMIT:
-            return None
-        return Occurrence(entry.concept, entry.text, start, start + size, cost / size)
+        boundaries = units[found.end - 1].clause - units[found.start].clause
+        return boundaries <= (found.end - found.start > SHORT)
 
     def _by_distance(
         self, entry: Entry, half: _Half, units: Sequence[Unit], position: int
@@ -235,6 +276,26 @@ class Lexicon:
             return None
         start, end = (begin, position + length) if half.is_first else (begin - length, position)
         return Occurrence(entry.concept, entry.text, start, end, cost)
+
+
+def _by_class(entry: Entry, said: Sequence[Unit], start: int, doubt: float = 0.0) -> Occurrence | None:
+    """The entry in units that begin at `start` and have its keys.
+
+    doubt: what one of them costs that was not taken for the likeliest; the whole is no surer than that.
+    """
+    size, cost = len(entry.keys), doubt
+    wrong_tone = WRONG_TONE if size > 1 else 1.0
+    for base, tone, unit in zip(entry.bases, entry.tones, said, strict=True):
+        if not unit.is_word:
+            cost += sound_distance(base, unit.base)
+            changing = _CHANGING.get(base, ()) if base == unit.base else ()
+            if not same_tone(tone, unit.tone) and not (tone in changing and unit.tone in changing):
+                cost += wrong_tone
+        elif entry.exact and base != unit.base:
+            return None
+    if cost / size > (0.0 if entry.exact else SAME_SOUND_LIMIT):
+        return None
+    return Occurrence(entry.concept, entry.text, start, start + size, max(doubt, cost / size))
 
 
 def weighted_distance(wanted: Sequence[str], heard: Sequence[str]) -> float:

@@ -10,10 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from guardian.core.calls import Answer, CallSpec, Scope
+from guardian.core.delivery import Due
 from guardian.core.frames import AudioChunk, Mode, Planes, RawFrame, SafeFrame
+from guardian.core.geometry import Box
 from guardian.core.ladder import Ease
 from guardian.core.notes import Face, FrameNotes, Hand, Lapse, Print, PrintKind, Seen, Unknown
 from guardian.core.protection import CurtainReason
+from guardian.core.recording import Spoken
 from guardian.core.sfu import Place
 from guardian.core.shown import Sighting
 from guardian.core.tokens import Hypothesis
@@ -27,22 +30,34 @@ class Clock(Protocol):
 
 
 class FaceFinder(Protocol):
-    """Finds faces in one picture. looks: how often it looked at the last one. revisit: pictures of its
-    size until it has looked everywhere again, at most `guardian.core.tracks.REVISIT_FRAMES`. whole_share:
-    area of the copy every picture is looked at on, as a share of the usual one. pace: how many times sooner,
-    counted in pictures, closer looks are due, as fewer pictures come in a second. beside: whether much else
-    is done in the coming picture, so that a closer look in it makes no other picture late."""
+    """Finds faces in one picture.
+
+    looks: how often it looked at the last one. everywhere: whether that was the first of a new scene of
+    which all has been looked at. revisit: pictures of its size until it has looked everywhere again, at most
+    `guardian.core.tracks.REVISIT_FRAMES`. whole_share: area of the copy every picture is looked at on, as a
+    share of the usual one. pace: how many times sooner, counted in pictures, closer looks are due, as fewer
+    pictures come in a second. beside: whether much else is done in the coming picture, so that a closer look
+    in it makes no other picture late. expected: where faces of before should be in it.
+    """
 
     name: str
     whole_share: float
     pace: int
     beside: bool
+    expected: tuple[Box, ...]
 
     @property
     def looks(self) -> int: ...
 
     @property
+    def everywhere(self) -> bool: ...
+
+    @property
     def revisit(self) -> int: ...
+
+    def restart(self) -> None:
+        """What was seen so far says nothing of the next picture: it is looked at everywhere."""
+        ...
 
     def find(self, planes: Planes) -> Seen[tuple[Face, ...]] | Unknown:
         """Faces in pixels of `planes`. Called from one thread; may raise anything."""
@@ -152,6 +167,8 @@ class HearingNotes:
     lapses: tuple[Lapse, ...] = ()
     heard_s: float = 0.0
     """Seconds of sound that were judged (silence counts: it was listened to)."""
+    said: tuple[Spoken, ...] = ()
+    """What engines hold to have been said, each time that changes."""
 
 
 class Ears(Protocol):
@@ -172,7 +189,11 @@ class Sink(Protocol):
     name: str
     timeout_s: float
 
-    async def deliver(self, event_id: str, body: bytes) -> None: ...
+    async def deliver(self, event: Due) -> None: ...
+
+    async def close(self) -> None:
+        """Ends connections."""
+        ...
 
 
 class CallHost(Protocol):
@@ -207,6 +228,10 @@ class CallHost(Protocol):
 
     async def set_scopes(self, call_id: str, scopes: Sequence[Scope]) -> None:
         """Changes the consent from now on. NoSuchCall."""
+        ...
+
+    async def keep(self, call_id: str, event_id: str) -> str | None:
+        """Makes a clip for a complaint; its id, None where no evidence is kept. NoSuchCall, CallFailed."""
         ...
 
     async def use_rules(self, call_id: str, rules: str) -> None:

@@ -6,11 +6,12 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from guardian.core.errors import ConfigError
+from guardian.core.hunch import FELT, Weights
 from guardian.core.phrases import Entry
 from guardian.core.violations import Level, Role
 
@@ -30,13 +31,21 @@ class Where(StrEnum):
     """Before it in the same clause, at most `within` units away."""
     AFTER = "after"
     """After it, at most `within` units away."""
+    INSIDE = "inside"
+    """Between its steps: at most `within` units before one, in the same clause."""
     NEAR = "near"
     """On or around it, at most `within` units away."""
+    AROUND = "around"
+    """All around it: it lies inside."""
+
+
+ANYWHERE = 10_000
+"""A gap that nothing said within `guardian.core.rules.TOGETHER_S` fills."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One of `concepts`, at most `gap` units after the step before (a new clause counts as one)."""
+    """One of `concepts`, at most `gap` units from the steps before (a new clause counts as one)."""
 
     concepts: tuple[str, ...]
     gap: int = 1
@@ -44,7 +53,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Steps in order, or, when `together`, in any order within `guardian.core.rules.TOGETHER_S`."""
+    """Steps in order, each after the one before, or, when `together`, in any order, each beside any before
+    it and within `guardian.core.rules.TOGETHER_S`."""
 
     text: str
     steps: tuple[Step, ...]
@@ -59,6 +69,10 @@ class Context:
     where: Where
     within: int
     patterns: tuple[Pattern, ...]
+    unless: tuple[Pattern, ...] = ()
+    """What says otherwise: a place of the context inside one of these is none (不要 in 要不要)."""
+    clauses: int = 0
+    """Clause boundaries that may lie between it and what it excuses, where it must stand before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +93,16 @@ class Rule:
     version: str = "1"
     owner: str = ""
     clause: str = ""
+
+    @property
+    def felt(self) -> bool:
+        """Whether it goes by what is felt (`guardian.core.hunch`), not by words alone."""
+        return any(felt(pattern) for pattern in self.patterns)
+
+
+def felt(pattern: Pattern) -> bool:
+    """Whether a step of it is felt."""
+    return any(concept.startswith(FELT) for step in pattern.steps for concept in step.concepts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +141,8 @@ class RuleBook:
     rules: tuple[Rule, ...]
     contexts: Mapping[str, Context]
     entries: tuple[Entry, ...]
+    hunch: Weights | None = None
+    """What is felt; without it nothing is."""
 
     @property
     def label(self) -> str:
@@ -130,10 +156,18 @@ class RuleBook:
             "fingerprint": self.fingerprint,
             "rules": [_rule_to_json(rule) for rule in self.rules],
             "contexts": [
-                [context.name, context.where, context.within, _patterns_to_json(context.patterns)]
+                [
+                    context.name,
+                    context.where,
+                    context.within,
+                    _patterns_to_json(context.patterns),
+                    _patterns_to_json(context.unless),
+                    context.clauses,
+                ]
                 for context in self.contexts.values()
             ],
-            "entries": [[e.concept, e.text, e.keys, e.bases, e.tones] for e in self.entries],
+            "entries": [[e.concept, e.text, e.keys, e.bases, e.tones, e.exact] for e in self.entries],
+            "hunch": None if self.hunch is None else asdict(self.hunch),
         }
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
         return f"{self.label} {base64.b85encode(zlib.compress(text.encode('utf-8'), 6)).decode('ascii')}"
@@ -148,8 +182,8 @@ def unpacked(packed: str) -> RuleBook:
     """The opposite of `RuleBook.packed`, for what one's own server sent."""
     body = json.loads(zlib.decompress(base64.b85decode(packed.partition(" ")[2])))
     contexts = [
-        Context(name, Where(where), within, _patterns(patterns))
-        for name, where, within, patterns in body["contexts"]
+        Context(name, Where(where), within, _patterns(patterns), _patterns(unless), clauses)
+        for name, where, within, patterns, unless, clauses in body["contexts"]
     ]
     return RuleBook(
         body["name"],
@@ -157,10 +191,16 @@ def unpacked(packed: str) -> RuleBook:
         tuple(_rule(fields) for fields in body["rules"]),
         {context.name: context for context in contexts},
         tuple(
-            Entry(concept, phrase, tuple(keys), tuple(bases), tuple(tones))
-            for concept, phrase, keys, bases, tones in body["entries"]
+            Entry(concept, phrase, tuple(keys), tuple(bases), tuple(tones), exact)
+            for concept, phrase, keys, bases, tones, exact in body["entries"]
         ),
+        None if body["hunch"] is None else _weights(body["hunch"]),
     )
+
+
+def _weights(fields: Mapping[str, Any]) -> Weights:
+    kinds = {name: tuple(said) for name, said in fields["kinds"].items()}
+    return Weights(**{**fields, "categories": tuple(fields["categories"]), "kinds": kinds})
 
 
 def _rule_to_json(rule: Rule) -> dict[str, Any]:

@@ -11,20 +11,29 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from guardian.core.digits import digit_runs
+from guardian.core.hunch import FELT, Hunch
 from guardian.core.phrases import Lexicon, Occurrence
-from guardian.core.rulebook import Context, Pattern, Rule, RuleBook, RuleState, Step, Where
+from guardian.core.rulebook import Context, Pattern, Rule, RuleBook, RuleState, Step, Where, felt
 from guardian.core.tokens import Token
 from guardian.core.units import Unit
-from guardian.core.violations import Role
+from guardian.core.violations import Level, Role
 
 TOGETHER_S = 15.0
 """Within how many seconds signals add up."""
+ALIKE = 0.05
+"""Greatest cost of a hit that adds up with others: of what only sounds alike, speech is full."""
 ENOUGH = 0.5
 """Score from which on a hit counts by itself."""
-EXCUSE_LIMIT = 0.06
-"""Greatest cost of a context: what excuses has to be heard well (微型 must not excuse 微信)."""
+SURELY = 0.6
+"""What is left of a score where a recogniser has no confidence at all."""
+EXCUSE_LIMIT = 0.02
+"""Greatest cost of a context: what excuses has to be heard well, two syllables with their tones (片子 is
+no 骗子)."""
+WHOLE = "whole"
+"""The term whose phrases are words of their own: what is found only inside one of them is not found."""
 EXCUSED = 0.3
 """What is left of the score of a hit that its context excuses."""
 
@@ -46,6 +55,8 @@ class Hit:
     t_start: float
     t_end: float
     score: float
+    cost: float = 0.0
+    """How far what was heard is from what the rule says, 0..1."""
     excuse: str = ""
     words: tuple[Token, ...] = ()
     """The units with their times and confidence."""
@@ -57,25 +68,47 @@ class _Match:
     start: int
     end: int
     cost: float
+    steps: tuple[tuple[int, int], ...]
+    """Start and end of each step, in the order they were said."""
+    reasons: str = ""
+    """What made a hunch of it, where it is one."""
 
 
 class _Heard:
     """The concepts in one sequence of units."""
 
-    def __init__(self, units: Sequence[Unit], lexicon: Lexicon) -> None:
+    def __init__(self, units: Sequence[Unit], lexicon: Lexicon, hunch: Hunch | None) -> None:
         self.units = units
         self.by_concept: dict[str, list[Occurrence]] = defaultdict(list)
-        for found in lexicon.find(units):
+        for found in _not_inside_words(lexicon.find(units)):
             self.by_concept[found.concept].append(found)
-        for run in digit_runs(units):
+        runs = digit_runs(units)
+        for run in runs:
             for kind in run.kinds():
                 self.by_concept[f"#{kind}"].append(
                     Occurrence(f"#{kind}", run.digits, run.start, run.end, 0.0)
                 )
+        for found in hunch.feel(units, runs) if hunch is not None else ():
+            self.by_concept[found.concept].append(found)
         self._starts = {
             concept: [found.start for found in occurrences]
             for concept, occurrences in self.by_concept.items()
         }
+        self._places: dict[str, list[_Match]] = {}
+
+    def places(self, context: Context) -> list[_Match]:
+        """Where the context stands, but for where it is part of something that says otherwise."""
+        known = self._places.get(context.name)
+        if known is None:
+            others = [match for pattern in context.unless for match in self.matches(pattern)]
+            known = self._places[context.name] = [
+                found
+                for pattern in context.patterns
+                for found in self.matches(pattern)
+                if found.cost <= EXCUSE_LIMIT
+                and not any(one.start <= found.start and found.end <= one.end for one in others)
+            ]
+        return known
 
     def between(self, concept: str, first: int, last: int) -> list[Occurrence]:
         """Occurrences that start at first..last."""
@@ -99,7 +132,8 @@ class _Heard:
 
     def _follow(self, found: Occurrence, rest: Sequence[Step]) -> _Match | None:
         if not rest:
-            return _Match(found.start, found.end, found.cost)
+            reasons = found.text if found.concept.startswith(FELT) else ""
+            return _Match(found.start, found.end, found.cost, ((found.start, found.end),), reasons)
         step = rest[0]
         candidates = [
             following
@@ -110,7 +144,8 @@ class _Heard:
         for following in sorted(candidates, key=lambda one: (one.start, one.cost)):
             match = self._follow(following, rest[1:])
             if match is not None:
-                return _Match(found.start, match.end, max(found.cost, match.cost))
+                steps = ((found.start, found.end), *match.steps)
+                return _Match(found.start, match.end, max(found.cost, match.cost), steps, match.reasons)
         return None
 
     def _gap(self, end: int, start: int) -> int:
@@ -124,28 +159,48 @@ class _Heard:
         matches: list[_Match] = []
         for first in places[0]:
             chosen = [first]
-            for others in places[1:]:
+            for step, others in zip(pattern.steps[1:], places[1:], strict=True):
                 free = [
                     one
                     for one in others
-                    if all(one.end <= taken.start or one.start >= taken.end for taken in chosen)
+                    if all(self._apart(one, taken) >= 0 for taken in chosen)
+                    and self._nearest(one, chosen) <= step.gap
                     and self._seconds(one, first) <= TOGETHER_S
                 ]
                 if not free:
                     break
-                chosen.append(min(free, key=lambda one: abs(one.start - first.start)))
+                chosen.append(min(free, key=lambda one: self._nearest(one, chosen)))
             else:
                 matches.append(
                     _Match(
                         min(one.start for one in chosen),
                         max(one.end for one in chosen),
                         max(one.cost for one in chosen),
+                        tuple(sorted((one.start, one.end) for one in chosen)),
                     )
                 )
         return matches
 
+    def _apart(self, a: Occurrence, b: Occurrence) -> int:
+        """Units between two occurrences; below 0 where they overlap."""
+        first, second = (a, b) if a.start < b.start else (b, a)
+        between = second.start - first.end
+        return between if between < 0 else self._gap(first.end, second.start)
+
+    def _nearest(self, found: Occurrence, others: Sequence[Occurrence]) -> int:
+        return min(self._apart(found, other) for other in others)
+
     def _seconds(self, a: Occurrence, b: Occurrence) -> float:
         return abs(self.units[a.start].t_start - self.units[b.start].t_start)
+
+
+def _not_inside_words(found: Sequence[Occurrence]) -> Iterator[Occurrence]:
+    """All but what is only a part of a word of the term `WHOLE`: 说 in 说明书."""
+    words = [(one.start, one.end) for one in found if one.concept == WHOLE and one.cost <= EXCUSE_LIMIT]
+    for one in found:
+        size = one.end - one.start
+        if not any(start <= one.start and one.end <= end and size < end - start for start, end in words):
+            yield one
 
 
 class RuleSet:
@@ -155,6 +210,7 @@ class RuleSet:
         self.book = book
         self.rules = book.rules
         self.lexicon = Lexicon(book.entries)
+        self._hunch = Hunch(book.hunch) if book.hunch is not None else None
         self._by_anchor = _anchors(
             (number, pattern)
             for number, rule in enumerate(self.rules)
@@ -164,9 +220,13 @@ class RuleSet:
 
     def match(self, units: Sequence[Unit], speaker: Role) -> tuple[Hit, ...]:
         """All hits in what one speaker said, excused ones too, best score first."""
-        if not units:
-            return ()
-        heard = _Heard(units, self.lexicon)
+        return self._match(_Heard(units, self.lexicon, self._hunch), speaker) if units else ()
+
+    def match_words(self, units: Sequence[Unit], speaker: Role) -> tuple[Hit, ...]:
+        """The same by words alone: for what is written on things, which hunches know nothing of."""
+        return self._match(_Heard(units, self.lexicon, None), speaker) if units else ()
+
+    def _match(self, heard: _Heard, speaker: Role) -> tuple[Hit, ...]:
         best: dict[tuple[str, int], Hit] = {}
         for rule, pattern in self._candidates(heard):
             if rule.speaker is not None and rule.speaker is not speaker:
@@ -191,16 +251,17 @@ class RuleSet:
         units = heard.units[match.start : match.end]
         confidence = sum(unit.confidence for unit in units) / len(units)
         excuse = self._excuse(rule, match, heard)
-        score = rule.weight * (1.0 - match.cost) * (0.6 + 0.4 * confidence)
+        score = rule.weight * (1.0 - match.cost) * (SURELY + (1.0 - SURELY) * confidence)
         return Hit(
             rule=rule,
-            phrase=pattern.text,
+            phrase=match.reasons or pattern.text,
             heard=" ".join(unit.text for unit in units),
             start=match.start,
             end=match.end,
             t_start=units[0].t_start,
             t_end=units[-1].t_end,
             score=round(score * (EXCUSED if excuse else 1.0), 3),
+            cost=match.cost,
             excuse=excuse,
             words=tuple(Token(u.text, u.t_start, u.t_end, round(u.confidence, 3)) for u in units),
             ruleset=self.book.label,
@@ -209,10 +270,10 @@ class RuleSet:
     def _excuse(self, rule: Rule, match: _Match, heard: _Heard) -> str:
         for name in rule.exceptions:
             context = self.book.contexts[name]
-            for pattern in context.patterns:
-                for found in heard.matches(pattern):
-                    if _excuses(context, found, match, heard.units):
-                        return name
+            if rule.level is Level.BLOCK and any(felt(pattern) for pattern in context.patterns):
+                continue  # what is urgent is left to people
+            if any(_excuses(context, found, match, heard.units) for found in heard.places(context)):
+                return name
         return ""
 
 
@@ -229,36 +290,53 @@ def _anchors(patterns: Iterable[tuple[int, Pattern]]) -> dict[str, list[tuple[in
 
 
 def _excuses(context: Context, found: _Match, match: _Match, units: Sequence[Unit]) -> bool:
-    if found.cost > EXCUSE_LIMIT:
-        return False
     before, after = match.start - found.end, found.start - match.end
-    same_clause = units[found.end - 1].clause == units[match.start].clause
     if context.where is Where.BEFORE:
+        boundaries = units[match.start].clause - units[found.end - 1].clause
         # 不给 before 给电话: a negation may share its last unit with the hit.
-        return same_clause and found.start < match.start and -1 <= before <= context.within
+        return boundaries <= context.clauses and found.start < match.start and -1 <= before <= context.within
     if context.where is Where.AFTER:
         return 0 <= after <= context.within
+    if context.where is Where.INSIDE:
+        return any(
+            end <= found.start
+            and 0 <= following - found.end <= context.within
+            and units[found.end - 1].clause == units[following].clause
+            for (_, end), (following, _) in pairwise(match.steps)
+        )
+    if context.where is Where.AROUND:
+        return found.start <= match.start and match.end <= found.end
     return max(before, after) <= context.within
 
 
 def _added_up(hits: list[Hit]) -> list[Hit]:
-    """Raises weak hits by other rules' hits within `TOGETHER_S` (noisy or); shadows raise nothing."""
-    helping = [hit for hit in hits if not hit.excuse and hit.rule.state is not RuleState.SHADOW]
+    """Raises weak hits by weak hits of other rules beside them (noisy or), by the less the longer ago those
+    were, by nothing from `TOGETHER_S` on; shadows raise nothing, and what only sounds alike is left out.
+
+    A hunch is raised by what is inside it, too, and raises nothing: it is made of the same words.
+    """
+    helping = [hit for hit in hits if _is_weak(hit) and hit.cost <= ALIKE and not hit.rule.felt]
+    helping = [hit for hit in helping if hit.rule.state is not RuleState.SHADOW]
     result: list[Hit] = []
     for hit in hits:
         score = hit.score
-        if not hit.excuse and score < ENOUGH:
+        if _is_weak(hit) and (hit.cost <= ALIKE or hit.rule.felt):
             others: dict[str, float] = {}
             for other in helping:
-                near = abs(other.t_start - hit.t_start) <= TOGETHER_S
-                if other.rule.id != hit.rule.id and near:
-                    others[other.rule.id] = max(others.get(other.rule.id, 0.0), other.score)
+                beside = hit.rule.felt or other.end <= hit.start or other.start >= hit.end
+                if other.rule.id != hit.rule.id and beside:
+                    share = max(0.0, 1.0 - abs(other.t_start - hit.t_start) / TOGETHER_S)
+                    others[other.rule.id] = max(others.get(other.rule.id, 0.0), other.score * share)
             left = 1.0 - score
             for other_score in others.values():
                 left *= 1.0 - other_score
             score = round(1.0 - left, 3)
         result.append(replace(hit, score=score))
     return result
+
+
+def _is_weak(hit: Hit) -> bool:
+    return not hit.excuse and hit.score < ENOUGH
 
 
 def _apart(hits: list[Hit]) -> list[Hit]:

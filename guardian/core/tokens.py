@@ -19,6 +19,16 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class UnsureToken(Token):
+    """A token that may have been another one.
+
+    others: what else, and how likely against the text (0..1), likeliest first.
+    """
+
+    others: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Hypothesis:
     """What a recogniser holds to have been said since its last final answer."""
 

@@ -20,8 +20,13 @@ MAX_TRACKS = 300
 """Faces that can be followed; a picture with more is not trusted, for none may be forgotten."""
 GROWTH = 0.4
 """Share by which a face's box has grown when it has been held for the whole hold time."""
-SHRINK = 0.15
+SHRINK = 0.3
 """Share of the way a box shrinks towards a smaller detection each frame; it grows at once."""
+CERTAIN, UNDER, SMALLER, LARGER = 0.6, 0.6, 0.25, 2.2
+"""Score of a face that is seen now, and share of a box within `COVER` times its sides, for that box to be of
+the same face; and of its area, from how many times it to how many."""
+COVER, TWICE_FRAMES = 1.4, 3
+"""Pictures until such a box is let go."""
 SPEED_MEMORY = 0.6
 COAST_S = 0.25
 """How long a lost face is believed to keep its speed."""
@@ -68,6 +73,8 @@ class FaceTracks:
     def __init__(self, hold_s: float) -> None:
         """hold_s: seconds a face stays covered after it was last seen."""
         self._hold_s = hold_s
+        self.large = 0.0
+        """Pixels from which on a face hides so much that one met twice is worth telling from two."""
         self._revisit = 1
         self._tracks: list[_Track] = []
         self._t = 0.0
@@ -75,6 +82,10 @@ class FaceTracks:
     def clear(self) -> None:
         """Forgets everything, for a new picture size."""
         self._tracks.clear()
+
+    def expected(self, t: float) -> tuple[Box, ...]:
+        """Where they should be at media time t (seconds)."""
+        return tuple(track.guess(t, self._hold_s) for track in self._tracks)
 
     def update(self, seen: tuple[Face, ...], t: float, revisit: int) -> tuple[Face, ...]:
         """Takes what was found at media time t (seconds); returns every face to cover.
@@ -94,6 +105,7 @@ class FaceTracks:
                 track.hit(face, t)
         for track, _ in free:
             track.misses += 1
+        self._forget_twins()
         faces = self._faces(t)
         if len(faces) > MAX_TRACKS:
             self._tracks.clear()
@@ -106,6 +118,19 @@ class FaceTracks:
         for track in self._tracks:
             track.misses = min(track.misses + 1, self._revisit - 1)
         return self._faces(t)
+
+    def _forget_twins(self) -> None:
+        """Two looks may give boxes of one face that are too different to be told the same."""
+        seen = [
+            track.box
+            for track in self._tracks
+            if not track.misses and track.score >= CERTAIN and max(track.box.w, track.box.h) >= self.large
+        ]
+        self._tracks = [
+            track
+            for track in self._tracks
+            if track.misses < TWICE_FRAMES or not any(_twin(track.box, box) for box in seen)
+        ]
 
     def _move_to(self, t: float) -> None:
         """Another camera or a restarted sender begins its time anew: faces go on ageing from there."""
@@ -138,6 +163,12 @@ def _nearest(box: Box, free: list[tuple[_Track, Box]]) -> int | None:
         if score > best_score and 0.25 < (box.w + 1) / (guess.w + 1) < 4:
             best, best_score = i, score
     return best
+
+
+def _twin(box: Box, seen: Box) -> bool:
+    """Whether a box can be of the face that another one, a certain one, is of."""
+    alike = SMALLER * seen.area <= box.area <= LARGER * seen.area
+    return alike and box.shared(seen.grown(COVER)) >= UNDER * box.area
 
 
 def _mid_x(box: Box) -> float:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from guardian.core.tokens import Token
+from guardian.core.tokens import Token, UnsureToken
 
 CLAUSE_PAUSE_S = 0.6
 """A silence between two units that counts as one clause boundary; a longer one as several."""
@@ -41,6 +41,8 @@ class Unit:
     clause: int = 0
     tone: int = 0
     confidence: float = 1.0
+    others: tuple[Unit, ...] = ()
+    """What it may have been instead; their confidence is how likely they are against this one."""
 
     @property
     def is_word(self) -> bool:
@@ -98,22 +100,40 @@ def same_tone(a: int, b: int) -> bool:
     return a == b or a in (0, 5) or b in (0, 5) or {a, b} == {2, 3}
 
 
+@lru_cache(maxsize=16384)
+def _parsed(text: str) -> tuple[str, int] | None:
+    """(`wei`, 1) of `wei1`; None of what is no pinyin."""
+    found = _SYLLABLE.fullmatch(text.lower().replace("u:", "v"))
+    if found is None or (len(found[1]) == 1 and found[1] not in "aeo"):
+        return None
+    return found[1].replace("ü", "v"), int(found[2] or 0)
+
+
 def syllable_unit(token: Token, clause: int = 0) -> Unit:
     """A unit of a toned pinyin token (`wei1`); anything else becomes a word."""
-    found = _SYLLABLE.fullmatch(token.text.lower().replace("u:", "v"))
-    if found is None or (len(found[1]) == 1 and found[1] not in "aeo"):
+    parsed = _parsed(token.text)
+    if parsed is None:
         return word_unit(token, clause)
-    base = found[1].replace("ü", "v")
-    tone = int(found[2] or 0)
-    return Unit(
-        syllable_key(base), base, token.text, token.t_start, token.t_end, clause, tone, token.confidence
-    )
+    base, tone = parsed
+    key = syllable_key(base)
+    others = _others(token, clause, key)
+    return Unit(key, base, token.text, token.t_start, token.t_end, clause, tone, token.confidence, others)
 
 
 def word_unit(token: Token, clause: int = 0) -> Unit:
     """A unit of a word token."""
     base = token.text.lower()
     return Unit(word_key(base), base, token.text, token.t_start, token.t_end, clause, 0, token.confidence)
+
+
+def _others(token: Token, clause: int, key: str) -> tuple[Unit, ...]:
+    """What a syllable may have been instead, but for what would be compared as the same."""
+    if not isinstance(token, UnsureToken):
+        return ()
+    may_be = (
+        syllable_unit(Token(text, token.t_start, token.t_end, share), clause) for text, share in token.others
+    )
+    return tuple(other for other in may_be if other.key != key)
 
 
 def units_of(tokens: Sequence[Token], language: str) -> tuple[Unit, ...]:

@@ -63,6 +63,7 @@ class _Seen:
 async def running_server(out: Path, extra: Mapping[str, str] | None = None) -> AsyncIterator[str]:
     """`guardian serve` on a free port with its store in `out`/data; yields its base URL."""
     config = _settings(out)
+    await asyncio.to_thread(_renew_store, out / "data")
     log = (out / "data" / "serve.log").open("wb")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "guardian", "serve", "--config", str(config), "--port", "0",
@@ -91,6 +92,19 @@ def _settings(out: Path) -> Path:
     events = 'file = "../events.jsonl"'
     config.write_text(f"data_dir = {json.dumps(str(data))}\n[events]\n{events}\n", encoding="utf-8")
     return config
+
+
+def _renew_store(data: Path) -> None:
+    """Brings a store that an older demo left there up to date: nobody minds losing it."""
+    from guardian.store.database import Database, StoreConfig
+    from guardian.store.upgrade import Standing, standing, upgrade
+
+    database = Database(StoreConfig(data / "guardian.db"))
+    try:
+        if standing(database) is Standing.OLDER:
+            upgrade(database)
+    finally:
+        database.close()
 
 
 async def _address(process: asyncio.subprocess.Process, out: Path) -> str:
@@ -255,17 +269,25 @@ def _violations(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return list(last.values())
 
 
-def _raised_by(line: Line, offset_s: float, violations: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Violations of the line's speaker within the line's time."""
-    begin, end = line.t_start + offset_s - _SLACK_S / 2, line.t_end + offset_s + _SLACK_S
+def _raised_by(
+    line: Line, lines: Sequence[Line], offset_s: float, violations: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Violations of the line's speaker whose time is more the line's than another's."""
     return [
-        v["id"]
-        for v in violations
-        if v["speaker"] == line.role
-        and v["status"] != "retracted"
-        and v["t_start"] < end
-        and v["t_end"] > begin
+        v["id"] for v in violations if v["status"] != "retracted" and _line_of(v, lines, offset_s) is line
     ]
+
+
+def _line_of(violation: Mapping[str, Any], lines: Sequence[Line], offset_s: float) -> Line | None:
+    """The line of the same speaker that a violation shares most seconds with, or is nearest to."""
+
+    def shared_s(line: Line) -> float:
+        begin, end = line.t_start + offset_s, line.t_end + offset_s
+        return min(float(violation["t_end"]), end) - max(float(violation["t_start"]), begin)
+
+    own = [line for line in lines if line.role == violation["speaker"]]
+    nearest = max(own, key=shared_s, default=None)
+    return nearest if nearest is not None and shared_s(nearest) > -_SLACK_S else None
 
 
 def _judge(
@@ -283,7 +305,7 @@ def _judge(
             "speaker": str(line.role),
             "language": line.language,
             "solicits": line.solicits,
-            "violations": _raised_by(line, offset_s, violations),
+            "violations": _raised_by(line, lines, offset_s, violations),
         }
         for line in lines
     ]

@@ -14,9 +14,14 @@ from cloudevents.core.v1.event import CloudEvent
 from guardian.core.calls import CallEvent, CallEventType, CallSpec, Scope
 from guardian.core.masking import MASK, masked, masked_values
 from guardian.core.violations import Level, Role
+from guardian.events.naming import schema_address, schema_name
 
 CONTENT_TYPE = JSONFormat.CONTENT_TYPE
 _WINDOW_S = 60
+_CAUSE = "cause_event_id"
+_OURS = frozenset(
+    {"evidence_id", "causes", "case_id", "appeal_id", "sha256", "key_id", "audit", "ruleset", "shadow_hits"}
+)
 _MEMORY = 4096
 
 _SEVERITY = {
@@ -30,12 +35,17 @@ _SEVERITY = {
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Who sends the events: names that are the same in all of them."""
+    """Who sends the events: names that are the same in all of them.
+
+    config_hash: of the settings, without secrets. schemas_url: where the schemas are published, or empty.
+    """
 
     region: str
     type_prefix: str
     version: str
     instance: str
+    config_hash: str = ""
+    schemas_url: str = ""
 
 
 @dataclass(slots=True)
@@ -94,10 +104,11 @@ class Envelope:
             "specversion": "1.0",
             "id": item.event_id,
             "source": f"/guardian/{self._issuer.region}/calls/{spec.call_id}",
-            "type": f"{self._issuer.type_prefix}.{event.type.value}.v1",
+            "type": f"{self._issuer.type_prefix}.{schema_name(event.type)}",
             "subject": self._subject(spec, event),
-            "time": datetime.fromisoformat(event.at),
+            "time": datetime.fromisoformat(event.at).astimezone(UTC),
             "datacontenttype": "application/json",
+            "dataschema": schema_address(event.type, self._issuer.schemas_url),
             "sequence": f"{item.sequence:012d}",
             "partitionkey": spec.call_id,
             "correlationid": spec.call_id,
@@ -107,6 +118,8 @@ class Envelope:
             "dataclassification": "confidential",
             "dataregulation": "PIPL,GDPR",
         }
+        if event.data.get(_CAUSE):
+            attributes["causationid"] = str(event.data[_CAUSE])
         data = self._data(spec, event, count, now)
         return JSONFormat().write(CloudEvent(attributes, data))
 
@@ -116,10 +129,14 @@ class Envelope:
 
     def _data(self, spec: CallSpec, event: CallEvent, count: _Count, now: datetime) -> dict[str, Any]:
         call = self._call(spec, event)
-        worker = {"version": self._issuer.version, "instance": self._issuer.instance}
+        worker = {
+            "version": self._issuer.version,
+            "instance": self._issuer.instance,
+            "config_hash": self._issuer.config_hash,
+        }
         if "violation" in event.data:
             return {**self._violation(spec, event, count, now), "call": call, "worker": worker}
-        body = masked_values({key: value for key, value in event.data.items()})
+        body = _masked({key: value for key, value in event.data.items() if key != _CAUSE})
         return {**body, "call": call, "worker": worker}
 
     def _call(self, spec: CallSpec, event: CallEvent) -> dict[str, Any]:
@@ -205,6 +222,7 @@ class Envelope:
             else {
                 "language": change["language"],
                 "asr_model": event.data.get("asr_model"),
+                "asr_confidence": _sureness(event.data.get("words", ())),
                 "finality": "partial" if str(change["status"]) == "detected" else "final",
                 "redacted": MASK in heard,
                 "text": heard,
@@ -214,10 +232,19 @@ class Envelope:
             "shown": None
             if shown is None
             else {"kind": shown["kind"], "text": heard, "redacted": MASK in heard, **span},
-            "evidence": [],
+            "evidence": list(event.data.get("evidence", ())),
             "video": event.data.get("video"),
             "latency": latency,
         }
+
+
+def _masked(value: Any) -> Any:
+    """`value` (as JSON has them) with long numbers struck out, but not of what is made here: ids, hashes."""
+    if isinstance(value, Mapping):
+        return {key: item if key in _OURS else _masked(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(item) for item in value]
+    return masked_values(value)
 
 
 def _words(words: Any) -> list[dict[str, Any]]:
@@ -233,6 +260,12 @@ def _words(words: Any) -> list[dict[str, Any]]:
         }
         for word, text in zip(words, texts, strict=True)
     ]
+
+
+def _sureness(words: Any) -> float | None:
+    """How sure the recogniser was of the words, on average; None where it does not say."""
+    said = [float(word["confidence"]) for word in words if word.get("confidence") is not None]
+    return round(sum(said) / len(said), 3) if said else None
 
 
 def _to_emit_ms(event: CallEvent, change: Mapping[str, Any], now: datetime) -> int | None:

@@ -4,134 +4,195 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
+import logging
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from guardian.core.errors import Unavailable
-from guardian.core.ports import Sink
-from guardian.events.delivery import DeliveryFailed, wait_before
+from guardian.core.delivery import Due, Fate, Look, Outcome
+from guardian.core.errors import StoreFault, Unavailable
+from guardian.core.ports import Clock, Sink
+from guardian.events.delivery import DeliveryFailed, Schedule
+
+logger = logging.getLogger(__name__)
 
 _SIDE_BY_SIDE = 8
+_AHEAD = 64
 _LOOK_S = 30.0
 _DISK_S = 1.0
-
-
-class Delivery(Protocol):
-    """An event that is due at a sink."""
-
-    @property
-    def event_id(self) -> str: ...
-    @property
-    def body(self) -> bytes: ...
-    @property
-    def attempts(self) -> int: ...
+_BATCH = 256
 
 
 class Outbox(Protocol):
-    """Where events wait. Methods may take as long as a disk does."""
+    """Where events wait. Methods may take as long as a disk does; they raise Unavailable."""
 
-    def due(self, sink: str, now: float, limit: int) -> Sequence[Delivery]: ...
-    def next_due(self, sink: str) -> float | None: ...
-    def done(self, sink: str, event_id: str) -> None: ...
-    def again(self, sink: str, event_id: str, at: float, error: str) -> None: ...
-    def dead(self, sink: str, event_id: str, error: str) -> None: ...
+    def look(self, sink: str, now: float, limit: int) -> Look: ...
+    def record(self, outcomes: Sequence[Outcome]) -> None: ...
 
 
-Schedule = Callable[[int, DeliveryFailed], float | None]
 Told = Callable[[str, str], None]
-"""Hears (sink, "delivered" | "failed" | "dead") for the metrics."""
+"""Hears (sink, "delivered" | "failed" | "dead" | "disabled") for the metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """now: wall clock seconds that do not jump. schedule: how long to wait after a failed try."""
+
+    now: Clock
+    schedule: Schedule = field(default_factory=Schedule)
+
+
+_Ended = tuple[Outcome, asyncio.Future[bool]]
+"""How a try went, and whether that could be written down."""
+
+
+@dataclass(slots=True)
+class _Round:
+    """One sink's work. ready: heads of calls that were due; busy: events that are under way."""
+
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    ready: deque[Due] = field(default_factory=deque)
+    busy: set[str] = field(default_factory=set)
 
 
 class Pump:
     """Runs until cancelled. A try that was cut off is made again after the next start."""
 
-    def __init__(
-        self, outbox: Outbox, sinks: Sequence[Sink], told: Told, schedule: Schedule = wait_before
-    ) -> None:
+    def __init__(self, outbox: Outbox, sinks: Sequence[Sink], told: Told, pace: Pace) -> None:
         self._outbox = outbox
         self._sinks = tuple(sinks)
         self._told = told
-        self._schedule = schedule
-        self._wakes = {sink.name: asyncio.Event() for sink in sinks}
+        self._pace = pace
+        self._rounds = {sink.name: _Round() for sink in sinks}
+        self._ended: asyncio.Queue[_Ended] = asyncio.Queue(len(self._sinks) * _SIDE_BY_SIDE)
 
     def wake(self) -> None:
         """Something new lies in the outbox. Call on the event loop's thread."""
-        for event in self._wakes.values():
-            event.set()
+        for one in self._rounds.values():
+            one.wake.set()
+
+    @property
+    def idle(self) -> bool:
+        """True while nothing is under way."""
+        return not any(one.busy or one.ready for one in self._rounds.values())
 
     async def run(self) -> None:
         """Delivers for ever."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._record(), name="pump-record")
             for sink in self._sinks:
                 tasks.create_task(self._serve(sink), name=f"pump-{sink.name}")
 
     async def _serve(self, sink: Sink) -> None:
-        wake = self._wakes[sink.name]
-        busy: set[str] = set()
+        work = self._rounds[sink.name]
         async with asyncio.TaskGroup() as tasks:
             while True:
-                wake.clear()
+                work.wake.clear()
                 try:
-                    for delivery in await self._free(sink, busy):
-                        busy.add(delivery.event_id)
-                        tasks.create_task(self._one(sink, delivery, busy))
-                    wait = await self._until_next(sink)
-                except Unavailable:
-                    wait = 1.0
+                    wait = await self._look(sink, work)
+                except Exception as error:  # noqa: BLE001  # one odd row must not end the server
+                    wait = _DISK_S if _passes(error, "look for events") else _LOOK_S
+                while work.ready and len(work.busy) < _SIDE_BY_SIDE:
+                    due = work.ready.popleft()
+                    work.busy.add(due.event_id)
+                    tasks.create_task(self._one(sink, due, work))
                 with contextlib.suppress(TimeoutError):
-                    # What is under way counts as due; its end wakes this loop.
-                    async with asyncio.timeout(max(wait, 0.25) if busy else wait):
-                        await wake.wait()
+                    async with asyncio.timeout(wait):
+                        await work.wake.wait()
 
-    async def _free(self, sink: Sink, busy: set[str]) -> list[Delivery]:
-        """Heads of calls that are due and not under way, as many as there are hands."""
+    async def _look(self, sink: Sink, work: _Round) -> float:
+        """Fetches what is due, if nothing is left of the last time; seconds until the next look."""
+        if work.ready:
+            return _LOOK_S
         # One that ends while the store is read may still look due.
-        before = frozenset(busy)
-        due = await asyncio.to_thread(self._outbox.due, sink.name, time.time(), 2 * _SIDE_BY_SIDE)
-        return [d for d in due if d.event_id not in before][: _SIDE_BY_SIDE - len(busy)]
+        before = frozenset(work.busy)
+        now = self._pace.now()
+        found = await asyncio.to_thread(self._outbox.look, sink.name, now, _AHEAD + _SIDE_BY_SIDE)
+        work.ready.extend(one for one in found.due if one.event_id not in before)
+        return _LOOK_S if found.next_at is None else min(max(found.next_at - now, 0.01), _LOOK_S)
 
-    async def _one(self, sink: Sink, delivery: Delivery, busy: set[str]) -> None:
+    async def _one(self, sink: Sink, due: Due, work: _Round) -> None:
         try:
-            await self._try(sink, delivery)
+            outcome = await self._try(sink, due)
+            if outcome.fate is Fate.GONE:
+                work.ready.clear()
+            written = asyncio.get_running_loop().create_future()
+            await self._ended.put((outcome, written))
+            if await written:
+                self._told(sink.name, _TOLD[outcome.fate])
+            else:
+                # It is still due: without a wait it would be sent without end.
+                await asyncio.sleep(_LOOK_S)
         finally:
-            busy.discard(delivery.event_id)
-            self._wakes[sink.name].set()
+            work.busy.discard(due.event_id)
+            work.wake.set()
 
-    async def _until_next(self, sink: Sink) -> float:
-        at = await asyncio.to_thread(self._outbox.next_due, sink.name)
-        return _LOOK_S if at is None else min(max(at - time.time(), 0.01), _LOOK_S)
-
-    async def _try(self, sink: Sink, delivery: Delivery) -> None:
+    async def _try(self, sink: Sink, due: Due) -> Outcome:
         try:
             async with asyncio.timeout(sink.timeout_s):
-                await sink.deliver(delivery.event_id, delivery.body)
+                await sink.deliver(due)
         except TimeoutError:
-            await self._failed(sink, delivery, DeliveryFailed(f"{sink.name}: no answer in time"))
+            return self._failed(sink, due, DeliveryFailed(f"{sink.name}: no answer in time"))
         except DeliveryFailed as failure:
-            await self._failed(sink, delivery, failure)
+            return self._failed(sink, due, failure)
         except Exception as error:  # noqa: BLE001  # one sink's fault must not end the others
-            await self._failed(sink, delivery, DeliveryFailed(f"{sink.name}: {type(error).__name__}"))
-        else:
-            await self._mark(lambda: self._outbox.done(sink.name, delivery.event_id))
-            self._told(sink.name, "delivered")
+            return self._failed(sink, due, DeliveryFailed(f"{sink.name}: {type(error).__name__}"))
+        return Outcome(sink.name, due.event_id, due.call_id, Fate.DONE, self._pace.now())
 
-    async def _failed(self, sink: Sink, delivery: Delivery, failure: DeliveryFailed) -> None:
-        wait = self._schedule(delivery.attempts + 1, failure)
+    def _failed(self, sink: Sink, due: Due, failure: DeliveryFailed) -> Outcome:
+        here = (sink.name, due.event_id, due.call_id)
+        now, said = self._pace.now(), str(failure)
+        if failure.gone is not None:
+            return Outcome(*here, Fate.GONE, now, failure.gone)
+        wait = self._pace.schedule.wait_before(due.attempts + 1, failure)
         if wait is None:
-            await self._mark(lambda: self._outbox.dead(sink.name, delivery.event_id, str(failure)))
-            self._told(sink.name, "dead")
-            return
-        at = time.time() + wait
-        await self._mark(lambda: self._outbox.again(sink.name, delivery.event_id, at, str(failure)))
-        self._told(sink.name, "failed")
+            return Outcome(*here, Fate.DEAD, now, said)
+        return Outcome(*here, Fate.AGAIN, now, said, wait)
 
-    async def _mark(self, write: Callable[[], None]) -> None:
-        """Writes down how a try went. A full disk is waited out: else the try would be made again."""
+    async def _record(self) -> None:
+        """Writes down how tries went, as many at once as have ended meanwhile.
+
+        A full disk is waited out: else the tries would be made again.
+        """
         while True:
+            batch = [await self._ended.get()]
+            while len(batch) < _BATCH and not self._ended.empty():
+                batch.append(self._ended.get_nowait())
+            await self._write(batch)
+
+    async def _write(self, batch: Sequence[_Ended]) -> None:
+        outcomes = [outcome for outcome, _ in batch]
+        taken = False
+        while not taken:
             try:
-                await asyncio.to_thread(write)
-            except Unavailable:
-                await asyncio.sleep(_DISK_S)
-            else:
+                await asyncio.to_thread(self._outbox.record, outcomes)
+                taken = True
+            except Exception as error:  # noqa: BLE001  # one odd row must not end the server
+                if _passes(error, "write down how tries went"):
+                    await asyncio.sleep(_DISK_S)
+                    continue
+                if len(batch) == 1:
+                    break
+                for one in batch:
+                    await self._write([one])
                 return
+        for _, written in batch:
+            if not written.done():
+                written.set_result(taken)
+
+
+def _passes(error: Exception, what: str) -> bool:
+    """Whether it is the store's disk or network, which come back; anything else is told by its kind."""
+    if isinstance(error, Unavailable) and not isinstance(error, StoreFault):
+        return True
+    logger.error("the pump could not %s: %s", what, type(error).__name__)
+    return False
+
+
+_TOLD = {
+    Fate.DONE: "delivered",
+    Fate.AGAIN: "failed",
+    Fate.DEAD: "dead",
+    Fate.GONE: "disabled",
+}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
+import errno
 import os
-import socket
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,12 +14,16 @@ from pathlib import Path
 import httpx
 from standardwebhooks.webhooks import Webhook
 
+from guardian.core.delivery import Due
 from guardian.core.errors import ConfigError, Unavailable
+from guardian.events.addresses import Place, address_of
 from guardian.events.delivery import DeliveryFailed
 from guardian.events.envelope import CONTENT_TYPE
 
 TIMEOUT_S = 15.0
-_PERMANENT = frozenset({400, 401, 403, 404, 410, 413, 422})
+_PERMANENT = frozenset({400, 401, 403, 404, 413, 422})
+_GONE = 410
+"""As Standard Webhooks has it: the receiver wants no more events."""
 
 
 class FileSink:
@@ -29,18 +33,31 @@ class FileSink:
         self.name = "file"
         self.timeout_s = TIMEOUT_S
         self._path = path
+        # Whoever takes half a line back must not take another's with it.
+        self._alone = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600))
         except OSError as error:
             raise Unavailable(f"The event file {path} cannot be written; check its folder.") from error
 
-    async def deliver(self, event_id: str, body: bytes) -> None:
+    async def deliver(self, event: Due) -> None:
         """DeliveryFailed when the disk refuses."""
         try:
-            await asyncio.to_thread(self._append, body)
+            await asyncio.to_thread(self._append_alone, event.body)
         except OSError as error:
             raise DeliveryFailed(f"file: {error.strerror}") from error
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+    def _append_alone(self, body: bytes) -> None:
+        if not self._alone.acquire(timeout=self.timeout_s):
+            raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+        try:
+            self._append(body)
+        finally:
+            self._alone.release()
 
     def _append(self, body: bytes) -> None:
         # Opened anew each time, so that a rotated file is followed.
@@ -78,8 +95,9 @@ class WebhookSink:
     def __init__(self, target: WebhookTarget) -> None:
         self.name = target.name
         self.timeout_s = TIMEOUT_S
-        self._target = target
-        self._url = httpx.URL(target.url)
+        self._url = url = httpx.URL(target.url)
+        port = url.port or (443 if url.scheme == "https" else 80)
+        self._place = Place(target.name, url.host, port, target.allow_private)
         try:
             self._signers = [Webhook(secret) for secret in target.secrets]
         except Exception as error:  # whatever base64 says, it is this setting
@@ -93,14 +111,14 @@ class WebhookSink:
         """Ends idle connections."""
         await self._client.aclose()
 
-    async def deliver(self, event_id: str, body: bytes) -> None:
+    async def deliver(self, event: Due) -> None:
         """Returns on any 2xx answer; DeliveryFailed otherwise."""
-        address = await self._resolve()
+        address = await address_of(self._place)
         request = self._client.build_request(
             "POST",
             self._url.copy_with(host=address),
-            content=body,
-            headers={"host": self._url.netloc.decode(), **self._signed(event_id, body)},
+            content=event.body,
+            headers={"host": self._url.netloc.decode(), **self._signed(event)},
             # The certificate is checked for the name although the address is dialled.
             extensions={"sni_hostname": self._url.host},
         )
@@ -115,41 +133,22 @@ class WebhookSink:
         raise DeliveryFailed(
             f"{self.name}: HTTP {status}",
             permanent=f"HTTP {status}" if status in _PERMANENT else None,
+            gone=f"HTTP {status}: it wants no more events" if status == _GONE else None,
             retry_after=_seconds(response.headers.get("retry-after", "")),
         )
 
-    def _signed(self, event_id: str, body: bytes) -> dict[str, str]:
+    def _signed(self, event: Due) -> dict[str, str]:
         # UTC only: the library replaces the zone of any other time instead of converting it.
         now = datetime.now(UTC)
         return {
             "content-type": CONTENT_TYPE,
             "user-agent": "guardian",
-            "webhook-id": event_id,
+            "webhook-id": event.event_id,
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": " ".join(s.sign(event_id, now, body.decode()) for s in self._signers),
+            "webhook-signature": " ".join(
+                signer.sign(event.event_id, now, event.body.decode()) for signer in self._signers
+            ),
         }
-
-    async def _resolve(self) -> str:
-        """One address of the receiver, checked; the connection goes to it and to no other."""
-        port = self._url.port or (443 if self._url.scheme == "https" else 80)
-        loop = asyncio.get_running_loop()
-        try:
-            found = await loop.getaddrinfo(self._url.host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise DeliveryFailed(f"{self.name}: the name cannot be resolved") from error
-        addresses = [str(entry[4][0]) for entry in found]
-        if not addresses:
-            raise DeliveryFailed(f"{self.name}: the name has no address")
-        if not self._target.allow_private and not all(_public(address) for address in addresses):
-            raise DeliveryFailed(f"{self.name}: a private address; `allow_private` would permit it")
-        return addresses[0]
-
-
-def _public(address: str) -> bool:
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        ip = ip.ipv4_mapped or ip.sixtofour or ip
-    return ip.is_global and not ip.is_multicast
 
 
 def _seconds(retry_after: str) -> float | None:

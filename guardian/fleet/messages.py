@@ -22,6 +22,7 @@ from guardian.core.config import (
     Allowance,
     CallLimits,
     ContactConfig,
+    EvidenceConfig,
     IceServer,
     MediaConfig,
     SpeechConfig,
@@ -47,6 +48,7 @@ class Action(StrEnum):
     SET_SCOPES = "set_scopes"
     CONNECT = "connect"
     USE_RULES = "use_rules"
+    KEEP = "keep"
 
 
 class Note(StrEnum):
@@ -113,6 +115,7 @@ def config_from_json(value: Mapping[str, Any]) -> WorkConfig:
         contacts=_contacts(value["contacts"]),
         media=MediaConfig(**media),
         limits=CallLimits(**value["limits"]),
+        evidence=EvidenceConfig(**value["evidence"]),
         default_mode=Mode(value["default_mode"]),
     )
 

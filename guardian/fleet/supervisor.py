@@ -170,6 +170,11 @@ class Supervisor:
         """Changes the consent. NoSuchCall, CallFailed."""
         await self._ask(call_id, Action.SET_SCOPES, scopes=sorted(scopes))
 
+    async def keep(self, call_id: str, event_id: str) -> str | None:
+        """Makes a clip for a complaint; its id, or None. NoSuchCall, CallFailed."""
+        evidence_id = (await self._ask(call_id, Action.KEEP, event_id=event_id)).get("evidence_id")
+        return str(evidence_id) if evidence_id else None
+
     async def use_rules(self, call_id: str, rules: str) -> None:
         """Changes what voices are judged by. NoSuchCall, CallFailed."""
         await self._ask(call_id, Action.USE_RULES, rules=rules)

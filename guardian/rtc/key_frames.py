@@ -21,10 +21,10 @@ class KeyFramePlan:
         """The other side asks for one (PLI or FIR)."""
         self._wanted = True
 
-    def is_due(self, now: float) -> bool:
-        """Whether the next picture is to be one."""
+    def is_due(self, now: float, wished_s: float = 0.0) -> bool:
+        """Whether the next picture is to be one. wished_s: the longest time between two now; 0: any."""
         since = now - self._last
-        return (self._wanted and since >= _APART_S) or 0 < self.every_s <= since
+        return (self._wanted and since >= _APART_S) or 0 < self.every_s <= since or 0 < wished_s <= since
 
     def made(self, now: float) -> None:
         """One was sent."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from guardian.rtc.compat import EncodedFrame
 
@@ -35,8 +35,8 @@ class VideoRelay:
         """Counts the sources: the timestamps of one have nothing to do with those of another."""
         self.skipped = 0
         """Frames that came and were not handed out."""
-        self.also: Callable[[EncodedFrame], None] | None = None
-        """Is given every frame that comes, whoever reads."""
+        self.also: Sequence[Callable[[EncodedFrame], None]] = ()
+        """Are given every frame that comes, whoever reads."""
         self._clock = clock
         self._reader: object | None = None
         self._read_at = float("-inf")
@@ -55,8 +55,8 @@ class VideoRelay:
         """A frame has come in."""
         if self._closed:
             return
-        if self.also is not None:
-            self.also(frame)
+        for take in self.also:
+            take(frame)
         if not self._is_read():
             return
         waited = frame.arrived - self._frames[0].arrived if self._frames else 0.0

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Awaitable, Callable
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import av
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
+from guardian.core.evidence_ports import PictureKeeper
 from guardian.core.frames import SafeFrame
+from guardian.core.recording import SentPicture
 from guardian.rtc.compat import EncodedFrame, Ticket
 from guardian.rtc.convert import VIDEO_CLOCK, VIDEO_TIME_BASE, picture_of
 from guardian.rtc.relay import VideoRelay
@@ -30,6 +34,8 @@ SafeSource = Callable[[], Awaitable[SafeFrame]]
 """Waits for the next picture that may leave; bounded waits, never raises while the call lives."""
 SentAccount = Callable[[SafeFrame, float, float], None]
 """Told from the encoder thread: picture, encode time in ms, monotonic seconds when done."""
+
+_numbers = itertools.count()
 
 
 class _WallClock:
@@ -79,19 +85,30 @@ class SafeVideoTrack(MediaStreamTrack):
 
     kind = "video"
 
-    def __init__(self, source: SafeSource, sent: SentAccount) -> None:
+    def __init__(self, source: SafeSource, sent: SentAccount, keeper: PictureKeeper | None = None) -> None:
         super().__init__()
         self._source = source
         self._sent = sent
+        self._keeper = keeper
+        self._number = next(_numbers)
         self._clock = _WallClock(VIDEO_CLOCK)
+
+    @property
+    def key_frame_every_s(self) -> float:
+        """Asked by the sender: the longest time there may be between key frames; 0: any."""
+        return self._keeper.key_every_s if self._keeper is not None else 0.0
 
     async def recv(self) -> av.VideoFrame:
         if self.readyState != "live":
             raise MediaStreamError
         safe = await self._source()
         frame = picture_of(safe, self._clock.stamp())
-        frame.opaque = Ticket(lambda encode_ms, done: self._sent(safe, encode_ms, done))
+        encoded = partial(self._keep, self._keeper, safe) if self._keeper is not None else None
+        frame.opaque = Ticket(lambda encode_ms, done: self._sent(safe, encode_ms, done), encoded)
         return frame
+
+    def _keep(self, keeper: PictureKeeper, safe: SafeFrame, codec: str, data: bytes, key: bool) -> None:
+        keeper.sent(safe, SentPicture(codec, data, key, self._number))
 
 
 class RelayVideoTrack(MediaStreamTrack):

@@ -8,7 +8,8 @@ from typing import Any
 
 import av
 
-from guardian.rtc.compat import MOST_PIXELS, EncodedFrame
+from guardian.core.frames import MOST_PIXELS
+from guardian.rtc.compat import EncodedFrame
 
 _DECODERS = {"VP8": "vp8", "H264": "h264"}
 _DECODE_S = 5.0

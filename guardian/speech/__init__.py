@@ -1,1 +1,1 @@
-"""Ring 1: `guardian.core` plus sherpa-onnx, pocketsphinx, onnxruntime, pypinyin, av. No other part."""
+"""Ring 1: `guardian.core` plus onnxruntime, pocketsphinx, pypinyin, av. No other part."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from uuid import uuid4
 
@@ -19,6 +19,7 @@ from guardian.core.config import SpeechConfig
 from guardian.core.frames import SPEECH_RATE, AudioChunk
 from guardian.core.notes import Lapse, Part
 from guardian.core.ports import HearingNotes, Recogniser
+from guardian.core.recording import Spoken
 from guardian.core.rules import RuleSet
 from guardian.core.tokens import Hypothesis
 from guardian.core.violations import Role, ViolationChange
@@ -34,6 +35,8 @@ LONGEST_S = 30.0
 """Length at which an utterance is ended though the speaker goes on."""
 FILL_S = 0.2
 """Longest gap that is filled with silence; a longer one ends the utterance."""
+HAND_S = 0.1
+"""Sound that is handed to the engines at once: each has a thread, and every hand-over has its price."""
 LOOK_S = 0.3
 """Sound between two looks at words that do not change."""
 DEAF_SPAN_S = 5.0
@@ -59,6 +62,7 @@ class _Notes:
     changes: list[ViolationChange] = field(default_factory=list)
     lapses: list[Lapse] = field(default_factory=list)
     finals: list[Hypothesis] = field(default_factory=list)
+    said: list[Spoken] = field(default_factory=list)
     heard_s: float = 0.0
 
     def done(self) -> ChainNotes:
@@ -66,6 +70,7 @@ class _Notes:
             tuple(self.changes),
             tuple(self.lapses),
             self.heard_s,
+            tuple(self.said),
             (perf_counter() - self.began) * 1000.0,
             tuple(self.finals),
         )
@@ -92,6 +97,8 @@ class HearingChain:
         self._gate = Gate(vad, SILENCE_S)
         self._attempts = Attempts(speaker, lambda: f"vio_{uuid4().hex}")
         self._before: deque[AudioChunk] = deque()
+        self._held: list[AudioChunk] = []
+        """Sound of the utterance that is not handed over yet."""
         self._now: float | None = None
         self._began: float | None = None
         """Media time at which the utterance began, None in silence."""
@@ -209,13 +216,25 @@ class HearingChain:
         self._feed(AudioChunk(samples, self._began), notes)
 
     def _feed(self, chunk: AudioChunk, notes: _Notes) -> None:
-        moment = self._moment(chunk.t + chunk.seconds, notes)
-        for ear in self._ears:
-            ear.give(chunk, moment)
-            self._take_from(ear, notes, ear.take)
+        self._held.append(chunk)
+        if chunk.t + chunk.seconds - self._held[0].t >= HAND_S:
+            self._hand_over(notes)
+        else:
+            self._take(notes)
         self._spare(notes)
 
+    def _hand_over(self, notes: _Notes) -> None:
+        if not self._held:
+            return
+        held = AudioChunk(np.concatenate([chunk.samples for chunk in self._held]), self._held[0].t)
+        self._held.clear()
+        moment = self._moment(held.t + held.seconds, notes)
+        for ear in self._ears:
+            ear.give(held, moment)
+            self._take_from(ear, notes, ear.take)
+
     def _close(self, notes: _Notes) -> None:
+        self._hand_over(notes)
         moment = self._moment(self._now or 0.0, notes)
         for ear in self._ears:
             ear.end(moment)
@@ -239,9 +258,12 @@ class HearingChain:
 
     def _heard(self, ear: Ear, heard: Heard, notes: _Notes) -> None:
         moment = heard.moment
+        if heard.found is not None and heard.found.tokens:
+            said = replace(heard.found, final=heard.ends)
+            notes.said.append(Spoken(self._speaker, ear.name, said))
+            if heard.ends:
+                notes.finals.append(said)
         if heard.ends:
-            if heard.found is not None and heard.found.tokens:
-                notes.finals.append(heard.found)
             self._look(ear, heard, notes)
             ear.close()
             self._looked.pop(ear, None)

@@ -7,17 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+from guardian.core.hunch import FELT, INNOCENT, Weights
 from guardian.core.phrases import Entry
-from guardian.core.rulebook import Context, Pattern, Rule, RuleBook, RuleFault, RulesRefused, Step
+from guardian.core.rulebook import ANYWHERE, Context, Pattern, Rule, RuleBook, RuleFault, RulesRefused, Step
+from guardian.core.violations import Level
 from guardian.speech.rules_draft import Change, Draft, Phrase, RuleDraft, Spot
 from guardian.speech.text import units_of_text
 
 NUMBERS = ("mobile", "service", "card", "national_id", "phone", "number", "code")
 DEFAULT_GAP = 1
+EXACT = "!"
+"""At the end of a phrase: no sound-alike will do."""
 _DEEPEST = 16
 
-TERM = re.compile(r"\{(#?[a-z][a-z0-9_]*)\}")
+TERM = re.compile(r"\{([#?]?[a-z][a-z0-9_]*)\}")
 _GAP = re.compile(r"~(\d{1,2})", re.ASCII)
+_BESIDE = re.compile(r"&(\d{0,2})", re.ASCII)
 _Sounds = tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]
 
 
@@ -39,6 +44,7 @@ class Compiled:
     entries: dict[tuple[str, tuple[str, ...], tuple[str, ...]], Entry] = field(default_factory=dict)
     concepts: set[str] = field(default_factory=set)
     used_terms: set[str] = field(default_factory=set)
+    hunch: Weights | None = None
 
     def copy(self) -> Compiled:
         """One that can be changed without this one."""
@@ -52,18 +58,18 @@ class Compiled:
             dict(self.entries),
             set(self.concepts),
             set(self.used_terms),
+            self.hunch,
         )
 
     def book(self, name: str, fingerprint: str) -> RuleBook:
         """What a call is given."""
-        return RuleBook(
-            name, fingerprint, tuple(self.rules.values()), self.contexts, tuple(self.entries.values())
-        )
+        rules, entries = tuple(self.rules.values()), tuple(self.entries.values())
+        return RuleBook(name, fingerprint, rules, self.contexts, entries, self.hunch)
 
 
-def compiled(draft: Draft) -> Compiled:
-    """The rules of a folder. RulesRefused with every fault."""
-    return _Compiler(Compiled()).add(draft)
+def compiled(draft: Draft, hunch: Weights | None = None) -> Compiled:
+    """The rules of a folder, and what it knows of hunches. RulesRefused with every fault."""
+    return _Compiler(Compiled(hunch=hunch)).add(draft)
 
 
 def overlaid(base: Compiled, overlay: Draft) -> Compiled:
@@ -90,8 +96,15 @@ class _Compiler:
             if context.name in made.contexts:
                 self._fault(context.spot, f"context {context.name} is there twice; rename one of them.")
                 continue
-            patterns = self._patterns(context.patterns, f"context {context.name}: ")
-            made.contexts[context.name] = Context(context.name, context.where, context.within, patterns)
+            what = f"context {context.name}: "
+            made.contexts[context.name] = Context(
+                context.name,
+                context.where,
+                context.within,
+                self._patterns(context.patterns, what),
+                self._patterns(context.unless, what),
+                context.clauses,
+            )
             made.contexts_at[context.name] = context.spot
         for rule in draft.rules:
             self._rule(rule)
@@ -139,11 +152,12 @@ class _Compiler:
         return found
 
     def _entry(self, concept: str, phrase: Phrase) -> None:
-        sounds = _sounds(phrase.text.replace("_", " "))
+        said = phrase.text.removesuffix(EXACT)
+        sounds = _sounds(said.replace("_", " "))
         if not sounds[0]:
             self._fault(phrase.spot, f"nobody can say {phrase.text[:80]!r}; write words.")
             return
-        self._made.entries[(concept, *sounds[:2])] = Entry(concept, phrase.text, *sounds)
+        self._made.entries[(concept, *sounds[:2])] = Entry(concept, said, *sounds, exact=said != phrase.text)
 
     # --- rules --------------------------------------------------------------------------------
 
@@ -173,6 +187,7 @@ class _Compiler:
         )
         for pattern in draft.patterns:
             made.patterns_at.setdefault((draft.id, pattern.text), pattern.spot)
+        self._not_urgent(made.rules[draft.id], draft.spot)
 
     def _change(self, change: Change) -> None:
         rule = self._made.rules.get(change.id)
@@ -189,6 +204,11 @@ class _Compiler:
             weight=change.weight or rule.weight,
             exceptions=(*rule.exceptions, *added),
         )
+        self._not_urgent(self._made.rules[change.id], change.spot)
+
+    def _not_urgent(self, rule: Rule, spot: Spot) -> None:
+        if rule.level is Level.BLOCK and rule.felt:
+            self._fault(spot, "a hunch is never urgent; make the level REVIEW.")
 
     def _exceptions(self, names: Sequence[Phrase]) -> None:
         for name in names:
@@ -207,16 +227,22 @@ class _Compiler:
 
     def _pattern(self, draft: Phrase, what: str) -> Pattern:
         shown = f"{what}the pattern {draft.text[:120]!r}"
-        together = " & " in draft.text
+        words = draft.text.split()
+        together = any(_BESIDE.fullmatch(word) for word in words)
         steps: list[Step] = []
         gap: int | None = None
-        for word in draft.text.replace(" & ", " ").split():
-            spaced = _GAP.fullmatch(word)
+        for word in words:
+            spaced = (_BESIDE if together else _GAP).fullmatch(word)
             if spaced is not None:
-                if not steps or gap is not None or together:
+                if not steps or gap is not None:
                     self._fault(draft.spot, f"{shown} has {word} where no gap can be; put it between steps.")
-                gap = int(spaced[1])
+                gap = int(spaced[1]) if spaced[1] else ANYWHERE
                 continue
+            if together and _GAP.fullmatch(word):
+                self._fault(draft.spot, f"{shown} has {word} beside &; say how near with &{word[1:]}.")
+                continue
+            if together and steps and gap is None:
+                self._fault(draft.spot, f"{shown} has steps with & and without; put & between all.")
             concepts = tuple(
                 concept
                 for part in word.split("|")
@@ -245,10 +271,22 @@ class _Compiler:
         if name.startswith("#"):
             if name[1:] not in NUMBERS:
                 self._fault(part.spot, f"{shown} has number kind {name!r}; use one of {_numbers()}.")
+        elif name.startswith(FELT):
+            self._felt(part, name, shown)
         elif name not in self._made.concepts:
             self._fault(part.spot, f"{shown} names {{{name}}}, which no file defines under terms.")
         self._made.used_terms.add(name)
         return (name,)
+
+    def _felt(self, part: Phrase, name: str, shown: str) -> None:
+        if self._made.hunch is None:
+            self._fault(
+                part.spot, f"{shown} names {{{name}}}, but the folder has no hunch.tsv; put it there."
+            )
+            return
+        known = [*(f"{FELT}{category}" for category in self._made.hunch.categories), INNOCENT]
+        if name not in known:
+            self._fault(part.spot, f"{shown} names {{{name}}}; use one of {', '.join(known)}.")
 
 
 def _numbers() -> str:

@@ -29,7 +29,7 @@ _ID = re.compile(r"[a-z0-9_.-]{1,96}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _NUMBER = re.compile(r"\d{0,4}(\.\d{1,6})?")
 _TOP = ("terms", "contexts", "rules")
-_CONTEXT_KEYS = ("where", "within", "patterns")
+_CONTEXT_KEYS = ("where", "within", "clauses", "patterns", "unless")
 _CHANGE_KEYS = ("state", "level", "weight", "exceptions")
 _RULE_KEYS = (
     "id",
@@ -79,7 +79,9 @@ class ContextDraft:
     spot: Spot
     where: Where
     within: int
+    clauses: int
     patterns: tuple[Phrase, ...]
+    unless: tuple[Phrase, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +196,12 @@ class _Reader:
                     name,
                     Spot(self._file, line),
                     where or Where.NEAR,
-                    self._within(fields.get("within"), what),
-                    self._patterns(fields.get("patterns"), line, f"{what} needs"),
+                    self._count(fields.get("within"), f"{what}: within", 4),
+                    self._count(fields.get("clauses"), f"{what}: clauses", 0),
+                    self._patterns(fields.get("patterns"), line, f"{what} needs patterns"),
+                    self._patterns(fields.get("unless"), line, f"{what}: unless needs patterns")
+                    if "unless" in fields
+                    else (),
                 )
             )
         return found
@@ -236,7 +242,7 @@ class _Reader:
             version=self._note(fields.get("version"), "version") or "1",
             owner=self._note(fields.get("owner"), "owner"),
             clause=self._note(fields.get("clause"), "clause"),
-            patterns=self._patterns(fields.get("patterns"), raw.line, "it needs"),
+            patterns=self._patterns(fields.get("patterns"), raw.line, "it needs patterns"),
             exceptions=tuple(self._texts(fields.get("exceptions", (0, _NOTHING))[1], "exceptions")),
         )
 
@@ -300,7 +306,7 @@ class _Reader:
     def _patterns(self, field: tuple[int, Node] | None, line: int, needs: str) -> tuple[Phrase, ...]:
         node = field[1] if field is not None else Text("", line)
         if not isinstance(node, Items) or not node.parts:
-            self._fault(node.line, f"{needs} patterns: a list with at least one pattern.")
+            self._fault(node.line, f"{needs}: a list with at least one pattern.")
             return ()
         for part in node.parts:
             if not isinstance(part, Text):
@@ -352,14 +358,14 @@ class _Reader:
             return None
         return value
 
-    def _within(self, field: tuple[int, Node] | None, what: str) -> int:
+    def _count(self, field: tuple[int, Node] | None, what: str, otherwise: int) -> int:
         if field is None:
-            return 4
+            return otherwise
         line, node = field
         if isinstance(node, Text) and re.fullmatch(r"[0-9]{1,2}", node.value) and int(node.value) <= 60:
             return int(node.value)
-        self._fault(line, f"{what}: within must be a whole number from 0 to 60.")
-        return 4
+        self._fault(line, f"{what} must be a whole number from 0 to 60.")
+        return otherwise
 
     def _note(self, field: tuple[int, Node] | None, what: str) -> str:
         """A short text for people."""

@@ -1,6 +1,7 @@
 """A folder of rule files: read at one moment, compiled together, and laid over for merchants and tenants.
 
-`*.yaml` of the folder are the rules; `overlays/NAME.yaml` change them for some.
+`*.yaml` of the folder are the rules, `hunch.tsv` the weights of hunches; `overlays/NAME.yaml` change rules
+for some.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from guardian.core.errors import ConfigError, Unavailable
+from guardian.core.hunch import Weights
 from guardian.core.rulebook import RuleBook, RuleFault, RulesRefused
 from guardian.core.rules import RuleSet
+from guardian.speech import hunch_file
 from guardian.speech.rules_compile import Compiled, compiled, overlaid
 from guardian.speech.rules_draft import LONGEST_BYTES, Draft, read_overlay, read_rules
 
@@ -105,6 +108,7 @@ def read_folder(folder: Path) -> dict[str, str]:
         raise ConfigError(
             f"The rules folder {folder} holds no *.yaml file; put at least one rule file there."
         )
+    files += [file for file in (folder / hunch_file.FILE,) if file.is_file()]
     files += _rule_files(folder / OVERLAYS)
     if len(files) > MOST_FILES:
         raise ConfigError(f"The rules folder {folder} holds more than {MOST_FILES} files; join some of them.")
@@ -161,9 +165,12 @@ def _rulebooks(texts: tuple[tuple[str, str], ...]) -> Rulebooks:
     whole = Draft()
     overlays: dict[str, Overlay] = {}
     faults: list[RuleFault] = []
+    hunch: Weights | None = None
     for file, text in texts:
         try:
-            if file.startswith(f"{OVERLAYS}/"):
+            if file == hunch_file.FILE:
+                hunch = hunch_file.read_weights(file, text)
+            elif file.startswith(f"{OVERLAYS}/"):
                 name = file.removeprefix(f"{OVERLAYS}/").removesuffix(".yaml")
                 if not FILE_NAME.fullmatch(file):
                     detail = "the name of an overlay has letters, digits, ., _ and - only; rename the file."
@@ -177,7 +184,7 @@ def _rulebooks(texts: tuple[tuple[str, str], ...]) -> Rulebooks:
     if not faults and not whole.rules:
         raise ConfigError("The rule files hold no rule; add an entry under `rules:`.")
     _refuse(faults)
-    books = Rulebooks(dict(texts), compiled(whole), overlays)
+    books = Rulebooks(dict(texts), compiled(whole, hunch), overlays)
     for name in overlays:
         try:
             books.laid((name,))

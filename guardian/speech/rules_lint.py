@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from guardian.core.rulebook import Pattern, Rule, RuleBook, RuleFault, RuleState
-from guardian.core.rules import RuleSet
+from guardian.core.rulebook import Pattern, Rule, RuleBook, RuleFault, RuleState, felt
+from guardian.core.rules import WHOLE, RuleSet
 from guardian.core.tokens import Token
 from guardian.core.units import Unit, word_unit
 from guardian.core.violations import Role
@@ -48,7 +48,7 @@ def warnings(books: Rulebooks, done: Callable[[int, int], None] = lambda _n, _of
         laid = books.laid((name,))
         file = f"{OVERLAYS}/{name}.yaml"
         found.extend(fault for fault in _unused(laid) if fault.file == file)
-        sets.append((laid, _trials(laid, lambda spot, file=file: spot.file == file)))  # type: ignore[misc]
+        sets.append((laid, _trials(laid, _of(file))))
     count, total = 0, sum(len(listed) for _, listed in sets)
     for made, listed in sets:
         if not listed:
@@ -70,8 +70,12 @@ def _unused(made: Compiled) -> Iterator[RuleFault]:
         if name not in excusing:
             yield spot.fault(f"context {name} excuses no rule; name it under exceptions, or remove it.")
     for name, phrases in made.terms.items():
-        if name not in made.used_terms and phrases:
+        if name not in made.used_terms and name != WHOLE and phrases:
             yield phrases[0].spot.fault(f"term {name} is used in no pattern; use it, or remove it.")
+
+
+def _of(file: str) -> Callable[[Spot], bool]:
+    return lambda spot: spot.file == file
 
 
 def _trials(made: Compiled, wanted: Callable[[Spot], bool]) -> list[_Trial]:
@@ -79,14 +83,15 @@ def _trials(made: Compiled, wanted: Callable[[Spot], bool]) -> list[_Trial]:
         _Trial(rule, pattern, spot)
         for rule in made.rules.values()
         for pattern in rule.patterns
-        if wanted(spot := made.patterns_at[(rule.id, pattern.text)])
+        if not felt(pattern) and wanted(spot := made.patterns_at[(rule.id, pattern.text)])
     ]
 
 
 def _each_by_itself(book: RuleBook, trials: Sequence[_Trial]) -> RuleBook:
-    """A book whose rules have one pattern each, so that no better one hides it."""
+    """A book whose rules have one pattern each, so that no better one hides it; and no hunches."""
     return replace(
         book,
+        hunch=None,
         rules=tuple(
             replace(trial.rule, id=str(number), patterns=(trial.pattern,), state=RuleState.LIVE)
             for number, trial in enumerate(trials)

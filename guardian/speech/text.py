@@ -11,18 +11,19 @@ from pypinyin import Style, lazy_pinyin
 
 from guardian.core.tokens import Token
 from guardian.core.units import Unit, syllable_unit, word_unit
+from guardian.speech.cantonese import in_mandarin
 
 UNIT_S = 0.25
 """Seconds a written unit is taken to last when spoken."""
 
 _PART = re.compile(
-    r"(?P<han>[\u3400-\u9fff〇]+)|(?P<word>[a-z]+(?:['’][a-z]+)?)|(?P<digits>\d+)|(?P<at>@)|(?P<other>\s+|.)"
+    r"(?P<han>[\u3400-\u9fff〇]+)|(?P<word>[a-z]+(?:['’][a-z]+)?)|(?P<digits>\d+)|(?P<at>@)"
+    r"|(?P<other>(?:[^\w@]|_)+|.)"
 )
-_SPELLED = re.compile(r"\b([a-z])((?: [a-z]){2,})\b")
-# Traditional and Cantonese characters that pypinyin reads differently from what the rules are written in.
-_SAME_WORD = str.maketrans(
-    {"俾": "给", "畀": "给", "喺": "在", "唔": "不", "嘅": "的", "倾": "聊", "蚊": "块"}
-)
+_NO_BREAK = frozenset("-/&'’\"“”*_~+=#·|^")
+"""Signs that part no clauses."""
+_SPELLED = re.compile(r"(?<![a-z0-9'’])(?:[a-z](?:[ ,.、·\-]{1,2}[a-z]){2,}|[b-z] [b-hj-z])(?![a-z0-9'’])")
+"""Letters said one by one. Two of them may as well be `a` and `I`, the words."""
 
 
 @lru_cache(maxsize=65536)
@@ -31,8 +32,8 @@ def _pinyin(text: str) -> tuple[str, ...]:
 
 
 def _parts(text: str) -> Iterator[tuple[str, str]]:
-    text = unicodedata.normalize("NFKC", text).lower().translate(_SAME_WORD)
-    text = _SPELLED.sub(lambda found: found[0].replace(" ", ""), text)
+    text = in_mandarin(unicodedata.normalize("NFKC", text).lower())
+    text = _SPELLED.sub(lambda found: re.sub(r"[^a-z]", "", found[0]), text)
     for found in _PART.finditer(text):
         kind = found.lastgroup or "other"
         yield kind, found[0]
@@ -57,7 +58,7 @@ def units_of_text(text: str) -> tuple[Unit, ...]:
     t = 0.0
     for kind, part in _parts(text):
         if kind == "other":
-            if part.strip() and units and part not in "-/&'’\"“”":
+            if units and not _NO_BREAK.issuperset("".join(part.split())):
                 clause += 1
                 t += UNIT_S
             continue

@@ -10,12 +10,15 @@ from guardian.speech.transducer import Piece, Tongue
 LAST_S = 0.3
 """How long the last piece of a word is taken to last when nothing follows it closely."""
 
-_BEGIN = ("▁", " ")
-"""What a piece that begins a word starts with: the model's sign, or what sherpa-onnx makes of it."""
+_BEGIN = "▁"
+"""What a piece that begins a word starts with."""
 
 
 def words(pieces: Sequence[Piece]) -> tuple[Token, ...]:
-    """Joins byte-pair pieces to lower-case words."""
+    """Joins byte-pair pieces to lower-case words.
+
+    What else a piece may have been is left out: it makes other words of them, as *under* of *on*.
+    """
     groups: list[list[Piece]] = []
     for piece in pieces:
         if piece.text.startswith(_BEGIN) or not groups:
@@ -23,7 +26,7 @@ def words(pieces: Sequence[Piece]) -> tuple[Token, ...]:
         groups[-1].append(piece)
     tokens: list[Token] = []
     for at, group in enumerate(groups):
-        text = "".join(piece.text.lstrip("▁ ") for piece in group).lower()
+        text = "".join(piece.text.lstrip(_BEGIN) for piece in group).lower()
         if not text:
             continue
         end = group[-1].t + LAST_S
@@ -34,5 +37,5 @@ def words(pieces: Sequence[Piece]) -> tuple[Token, ...]:
     return tuple(tokens)
 
 
-WORDS_EN = Tongue("words-en", "en", words)
+WORDS_EN = Tongue("words-en", "en", words, most_others=0)
 """The gigaspeech zipformer."""

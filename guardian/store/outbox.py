@@ -1,34 +1,33 @@
 """The outbox: every event of every call, and how far each sink has come with it.
 
-One SQLite file. An event and its deliveries are written in one transaction; sequence numbers are
+An event, its deliveries and whatever else belongs to it are written in one transaction; sequence numbers are
 contiguous within a call. A delivery is due when it is the oldest pending one of its call and sink and its
 time has come, so events reach a sink in order per call, also after a restart.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
-from guardian.core.errors import Unavailable
-from guardian.store.schema import SCHEMA_VERSION, deliveries, events, metadata, sequences
+from guardian.core.delivery import About, Due, Fate, Life, Look, Outcome, Route
+from guardian.core.errors import StoreFault
+from guardian.store.cells import LAST_S, seconds, whole, words
+from guardian.store.database import Database, insert_into
+from guardian.store.heads import Head, add_heads, delay_head, disable, disabled, lock_heads, renew_head
+from guardian.store.schema import DEAD, PENDING, deliveries, events, heads, sequences
 
 Seal = Callable[[int], tuple[str, bytes]]
 """Builds (event id, body) once the sequence number is known. Called inside the transaction."""
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An event that is to be kept. at: wall clock seconds of its arrival here."""
-
-    call_id: str
-    at: float
-    seal: Seal
+_CALL_MEMORY_S = 400 * 86400.0
+"""How long numbers of a call go on: its evidence may be told of long after it has ended."""
+_AT_ONCE = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +41,18 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """An event a sink is to take now; attempts: tries made before."""
+class Entry:
+    """An event that is to be kept. at: wall clock seconds of its arrival here.
 
-    event_id: str
+    also: writes what belongs to the event, in the same transaction; it may be called again when the disk
+    refused.
+    """
+
     call_id: str
-    sequence: int
-    body: bytes
-    attempts: int
+    at: float
+    seal: Seal
+    about: About = field(default_factory=About)
+    also: Callable[[sa.Connection], object] | None = None
 
 
 class Outbox:
@@ -58,206 +61,238 @@ class Outbox:
     All methods raise Unavailable when the store cannot be read or written.
     """
 
-    def __init__(self, path: Path, sinks: Sequence[str]) -> None:
-        self._sinks = tuple(sinks)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path.touch(mode=0o600)
-        except OSError as error:
-            raise Unavailable(f"The store {path} cannot be written; check the folder `data_dir`.") from error
-        # One writes at a time; with two connections somebody can read meanwhile, and more would only be kept.
-        self._engine = sa.create_engine(
-            f"sqlite:///{path}", connect_args={"timeout": 10.0}, pool_size=2, max_overflow=0
-        )
-        sa.event.listen(self._engine, "connect", _pragmas)
-        try:
-            with self._engine.begin() as db:
-                version = db.execute(sa.text("PRAGMA user_version")).scalar_one()
-                if version > SCHEMA_VERSION:
-                    raise Unavailable(f"The store {path} is of a newer Guardian; use that version.")
-                metadata.create_all(db)
-                db.execute(sa.text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
-        except sa.exc.SQLAlchemyError as error:
-            raise Unavailable(f"The store {path} cannot be opened; move it away or mend it.") from error
+    def __init__(self, database: Database, routes: Sequence[Route]) -> None:
+        self._db = database
+        self._routes = tuple(routes)
 
-    def close(self) -> None:
-        """Gives the file back."""
-        self._engine.dispose()
+    def resume(self, now: float) -> None:
+        """To be called at the start: waits that were begun later than `now`, as the clock has been set back,
+        are over."""
+        with self._db.writing() as db:
+            db.execute(heads.update().where(heads.c.since > now).values(next_at=now, since=now))
 
     def append(self, entries: Sequence[Entry]) -> tuple[Kept, ...]:
-        """Keeps events and queues each for every sink, all or none."""
-        kept: list[Kept] = []
-        try:
-            with self._engine.begin() as db:
-                # Takes the write lock before reading, so that two writers never get one number.
-                db.execute(sa.text("BEGIN IMMEDIATE"))
-                for entry in entries:
-                    sequence = _next(db, entry.call_id)
-                    event_id, body = entry.seal(sequence)
-                    item = Kept(event_id, entry.call_id, sequence, body)
-                    kept.append(item)
-                    db.execute(
-                        events.insert().values(
-                            id=event_id, call_id=entry.call_id, sequence=sequence, body=body, at=entry.at
-                        )
-                    )
-                    for sink in self._sinks:
-                        db.execute(
-                            deliveries.insert().values(
-                                sink=sink,
-                                event_id=event_id,
-                                call_id=entry.call_id,
-                                sequence=sequence,
-                                attempts=0,
-                                next_at=entry.at,
-                                state="pending",
-                            )
-                        )
-        except sa.exc.SQLAlchemyError as error:
-            raise Unavailable("The event store cannot be written; free some space on its disk.") from error
+        """Keeps events and queues each for every sink that takes it, all or none."""
+        with self._db.writing() as db:
+            numbers = _numbers(db, entries)
+            kept: list[Kept] = []
+            for entry in entries:
+                sequence = next(numbers[entry.call_id])
+                event_id, body = entry.seal(sequence)
+                kept.append(Kept(event_id, entry.call_id, sequence, body))
+            both = list(zip(entries, kept, strict=True))
+            if both:
+                db.execute(events.insert(), [_event(entry, one) for entry, one in both])
+                self._queue(db, both)
+            for entry in entries:
+                if entry.also is not None:
+                    entry.also(db)
         return tuple(kept)
 
-    def due(self, sink: str, now: float, limit: int) -> tuple[Due, ...]:
+    def _queue(self, db: sa.Connection, both: Sequence[tuple[Entry, Kept]]) -> None:
+        wanted = [
+            (route.sink, entry, one)
+            for entry, one in both
+            for route in self._routes
+            if route.takes(entry.about)
+        ]
+        if not wanted:
+            return
+        first: dict[tuple[str, str], Head] = {}
+        for sink, entry, one in wanted:
+            first.setdefault((sink, one.call_id), Head(sink, one.call_id, one.sequence, entry.at))
+        add_heads(db, [first[key] for key in sorted(first)])
+        db.execute(deliveries.insert(), [_delivery(sink, one) for sink, _, one in wanted])
+
+    def look(self, sink: str, now: float, limit: int) -> Look:
         """The oldest pending event of each call that may be tried at `now` (wall clock seconds)."""
-        heads = _heads(sink).subquery()
-        query = (
-            sa.select(events.c.id, events.c.call_id, events.c.sequence, events.c.body, deliveries.c.attempts)
-            .join(deliveries, deliveries.c.event_id == events.c.id)
-            .join(
-                heads,
-                (heads.c.call_id == deliveries.c.call_id) & (heads.c.sequence == deliveries.c.sequence),
+        mine = (heads.c.sink == sink) & ~disabled(sink)
+        due = _DUE.where(mine, heads.c.next_at <= now).order_by(heads.c.next_at).limit(limit)
+        later = sa.select(sa.func.min(heads.c.next_at)).where(mine, heads.c.next_at > now)
+        with self._db.reading() as db:
+            next_at = db.execute(later).scalar_one()
+            return Look(
+                tuple(_due(row) for row in db.execute(due)),
+                None if next_at is None else seconds(next_at, LAST_S),
             )
-            .where(deliveries.c.sink == sink, deliveries.c.next_at <= now)
-            .order_by(deliveries.c.next_at)
-            .limit(limit)
-        )
-        with self._reading() as db:
-            return tuple(Due(*row) for row in db.execute(query))
 
-    def next_due(self, sink: str) -> float | None:
-        """When the next delivery of a sink comes due, wall clock seconds; None when none is pending."""
-        heads = _heads(sink).subquery()
-        query = (
-            sa.select(sa.func.min(deliveries.c.next_at))
-            .join(
-                heads,
-                (heads.c.call_id == deliveries.c.call_id) & (heads.c.sequence == deliveries.c.sequence),
-            )
-            .where(deliveries.c.sink == sink)
-        )
-        with self._reading() as db:
-            value = db.execute(query).scalar_one()
-            return None if value is None else float(value)
-
-    def done(self, sink: str, event_id: str) -> None:
-        """The sink has the event."""
-        self._mark(sink, event_id, state="done", last_error=None)
-
-    def again(self, sink: str, event_id: str, at: float, error: str) -> None:
-        """The try failed; the next one is due at `at`."""
-        self._mark(sink, event_id, next_at=at, last_error=error, attempts=deliveries.c.attempts + 1)
-
-    def dead(self, sink: str, event_id: str, error: str) -> None:
-        """No more tries; the event stays in the dead-letter list."""
-        self._mark(sink, event_id, state="dead", last_error=error, attempts=deliveries.c.attempts + 1)
+    def record(self, outcomes: Sequence[Outcome]) -> None:
+        """Writes down how tries went, all or none."""
+        with self._db.writing() as db:
+            lock_heads(db, {(one.sink, one.call_id) for one in outcomes})
+            for one in outcomes:
+                _record(db, one)
 
     def pending(self) -> dict[tuple[str, str], int]:
         """(sink, state) -> count, of deliveries that are pending or dead."""
-        query = (
-            sa.select(deliveries.c.sink, deliveries.c.state, sa.func.count())
-            .where(deliveries.c.state != "done")
-            .group_by(deliveries.c.sink, deliveries.c.state)
-        )
-        with self._reading() as db:
-            return {(sink, state): count for sink, state, count in db.execute(query)}
+        found: dict[tuple[str, str], int] = {}
+        with self._db.reading() as db:
+            for state, name in ((PENDING, "pending"), (DEAD, "dead")):
+                query = (
+                    sa.select(deliveries.c.sink, sa.func.count())
+                    .where(deliveries.c.state == state)
+                    .group_by(deliveries.c.sink)
+                )
+                found |= {(words(sink), name): count for sink, count in db.execute(query)}
+        return found
 
     def of_call(self, call_id: str, after: int, limit: int) -> tuple[Kept, ...]:
         """Events of a call with a sequence above `after`, in order."""
         query = (
-            sa.select(events.c.id, events.c.call_id, events.c.sequence, events.c.body)
-            .where(events.c.call_id == call_id, events.c.sequence > after)
+            _KEPT.where(events.c.call_id == call_id, events.c.sequence > after)
             .order_by(events.c.sequence)
             .limit(limit)
         )
-        with self._reading() as db:
-            return tuple(Kept(*row) for row in db.execute(query))
+        with self._db.reading() as db:
+            return tuple(_kept(row) for row in db.execute(query))
 
-    def latest(self, within_s: float) -> tuple[Kept, ...]:
-        """The last event of each call that had one in the `within_s` seconds before the newest of all."""
-        newest = sa.select(sa.func.max(events.c.at)).scalar_subquery()
-        heads = (
-            sa.select(events.c.call_id, sa.func.max(events.c.sequence).label("sequence"))
-            .where(events.c.at >= newest - within_s)
-            .group_by(events.c.call_id)
-            .subquery()
-        )
-        query = sa.select(events.c.id, events.c.call_id, events.c.sequence, events.c.body).join(
-            heads, (heads.c.call_id == events.c.call_id) & (heads.c.sequence == events.c.sequence)
-        )
-        with self._reading() as db:
-            return tuple(Kept(*row) for row in db.execute(query))
+    def unfinished(self) -> tuple[Kept, ...]:
+        """The last event of each call of which nobody has told that it is over."""
+        query = _KEPT.join(
+            sequences, (sequences.c.call_id == events.c.call_id) & (sequences.c.last == events.c.sequence)
+        ).where(sequences.c.going_on)
+        with self._db.reading() as db:
+            return tuple(_kept(row) for row in db.execute(query))
 
     def forget(self, before: float) -> int:
         """Deletes events older than `before` that every sink has; returns how many."""
-        owed = sa.select(deliveries.c.event_id).where(deliveries.c.state != "done")
-        old = sa.select(events.c.id).where(events.c.at < before, events.c.id.not_in(owed))
-        with self._reading() as db:
-            ids = [row[0] for row in db.execute(old.limit(5000))]
+        owed = sa.exists().where(deliveries.c.event_id == events.c.id, deliveries.c.state != "done")
+        old = sa.select(events.c.id).where(events.c.at < before, ~owed).limit(_AT_ONCE)
+        with self._db.writing() as db:
+            ids = [words(found) for found in db.execute(old).scalars()]
             db.execute(deliveries.delete().where(deliveries.c.event_id.in_(ids)))
-            db.execute(events.delete().where(events.c.id.in_(ids)))
-        return len(ids)
-
-    def _mark(self, sink: str, event_id: str, **values: object) -> None:
-        with self._reading() as db:
-            db.execute(
-                deliveries.update()
-                .where(deliveries.c.sink == sink, deliveries.c.event_id == event_id)
-                .values(**values)
-            )
-
-    def _reading(self) -> _Guarded:
-        return _Guarded(self._engine)
+            gone = db.execute(events.delete().where(events.c.id.in_(ids))).rowcount
+            if not gone:
+                silent = ~sa.exists().where(events.c.call_id == sequences.c.call_id)
+                db.execute(sequences.delete().where(sequences.c.last_at < before - _CALL_MEMORY_S, silent))
+        return gone
 
 
-class _Guarded:
-    """A transaction whose failure has a sentence."""
-
-    def __init__(self, engine: sa.Engine) -> None:
-        self._begin = engine.begin()
-
-    def __enter__(self) -> sa.Connection:
-        try:
-            return self._begin.__enter__()
-        except sa.exc.SQLAlchemyError as error:
-            raise Unavailable("The event store cannot be opened; check its disk.") from error
-
-    def __exit__(self, *exc: object) -> None:
-        try:
-            self._begin.__exit__(*exc)  # type: ignore[arg-type]  # the three of the protocol
-        except sa.exc.SQLAlchemyError as error:
-            raise Unavailable("The event store cannot be used; check its disk.") from error
-        if isinstance(exc[1], sa.exc.SQLAlchemyError):
-            raise Unavailable("The event store cannot be used; check its disk.") from exc[1]
+_DUE = (
+    sa.select(
+        events.c.id,
+        events.c.call_id,
+        events.c.sequence,
+        events.c.type,
+        events.c.body,
+        deliveries.c.attempts,
+    )
+    .select_from(heads)
+    .join(events, (events.c.call_id == heads.c.call_id) & (events.c.sequence == heads.c.sequence))
+    .join(deliveries, (deliveries.c.sink == heads.c.sink) & (deliveries.c.event_id == events.c.id))
+    # A head that somebody has written into would have the same event sent without end.
+    .where(deliveries.c.state == PENDING)
+)
+_KEPT = sa.select(events.c.id, events.c.call_id, events.c.sequence, events.c.body)
 
 
-def _heads(sink: str) -> sa.Select[tuple[str, int]]:
-    return (
-        sa.select(deliveries.c.call_id, sa.func.min(deliveries.c.sequence).label("sequence"))
-        .where(deliveries.c.sink == sink, deliveries.c.state == "pending")
-        .group_by(deliveries.c.call_id)
+def _due(row: Any) -> Due:
+    return Due(
+        event_id=words(row.id),
+        call_id=words(row.call_id),
+        sequence=whole(row.sequence, 0),
+        type=words(row.type),
+        body=_body(row),
+        attempts=whole(row.attempts, 0),
     )
 
 
-def _next(db: sa.Connection, call_id: str) -> int:
-    statement = insert(sequences).values(call_id=call_id, last=1)
-    statement = statement.on_conflict_do_update(
-        index_elements=[sequences.c.call_id], set_={"last": sequences.c.last + 1}
+def _kept(row: Any) -> Kept:
+    return Kept(words(row.id), words(row.call_id), whole(row.sequence, 0), _body(row))
+
+
+def _body(row: Any) -> bytes:
+    return row.body if isinstance(row.body, bytes) else words(row.body).encode()
+
+
+def _numbers(db: sa.Connection, entries: Sequence[Entry]) -> dict[str, Iterator[int]]:
+    """The next numbers of each call, as many as it has entries."""
+    lives: dict[str, list[Life]] = defaultdict(list)
+    for entry in entries:
+        lives[entry.call_id].append(entry.about.life)
+    at = max((entry.at for entry in entries), default=0.0)
+    numbers: dict[str, Iterator[int]] = {}
+    for call_id in sorted(lives):
+        count, goes_on = len(lives[call_id]), _goes_on(lives[call_id])
+        first = goes_on if goes_on is not None else Life.GOING in lives[call_id]
+        row = {"call": call_id, "count": count, "at": at, "first": first, "goes_on": goes_on}
+        last = int(db.execute(_numbering(db.dialect.name), row).scalar_one())
+        numbers[call_id] = iter(range(last - count + 1, last + 1))
+    return numbers
+
+
+@cache
+def _numbering(dialect: str) -> sa.Executable:
+    """Draws `count` numbers of a call. Made once: writing a statement down costs more than running it."""
+    goes_on = sa.bindparam("goes_on", type_=sa.Boolean)
+    statement = insert_into(dialect, sequences).values(
+        call_id=sa.bindparam("call"),
+        last=sa.bindparam("count"),
+        last_at=sa.bindparam("at"),
+        going_on=sa.bindparam("first"),
     )
-    return int(db.execute(statement.returning(sequences.c.last)).scalar_one())
+    return statement.on_conflict_do_update(
+        index_elements=[sequences.c.call_id],
+        set_={
+            "last": sequences.c.last + sa.bindparam("count"),
+            "last_at": sa.bindparam("at"),
+            "going_on": sa.func.coalesce(goes_on, sequences.c.going_on),
+        },
+    ).returning(sequences.c.last)
 
 
-def _pragmas(connection: sqlite3.Connection, _: object) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    # FULL: what was accepted survives a power cut, at one sync per commit.
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
+def _goes_on(lives: Sequence[Life]) -> bool | None:
+    """What these events say of whether their call goes on; None when they leave it as it was."""
+    told = [life is Life.BEGUN for life in lives if life in (Life.BEGUN, Life.ENDED)]
+    return told[-1] if told else None
+
+
+def _event(entry: Entry, one: Kept) -> dict[str, Any]:
+    return {
+        "id": one.event_id,
+        "call_id": one.call_id,
+        "sequence": one.sequence,
+        "body": one.body,
+        "at": entry.at,
+        "type": entry.about.type,
+        "tenant": entry.about.tenant,
+    }
+
+
+def _delivery(sink: str, one: Kept) -> dict[str, Any]:
+    return {
+        "sink": sink,
+        "event_id": one.event_id,
+        "call_id": one.call_id,
+        "sequence": one.sequence,
+        "attempts": 0,
+        "state": "pending",
+    }
+
+
+_HERE = (deliveries.c.sink == sa.bindparam("at_sink")) & (deliveries.c.event_id == sa.bindparam("event"))
+_FAILED = {"last_error": sa.bindparam("error"), "attempts": deliveries.c.attempts + 1}
+_MARKS = {
+    Fate.DONE: deliveries.update().where(_HERE).values(state="done", last_error=None),
+    Fate.DEAD: deliveries.update().where(_HERE).values(state="dead", died_at=sa.bindparam("at"), **_FAILED),
+    Fate.AGAIN: deliveries.update().where(_HERE).values(**_FAILED),
+    Fate.GONE: deliveries.update().where(_HERE).values(last_error=sa.bindparam("error")),
+}
+
+
+def _record(db: sa.Connection, one: Outcome) -> None:
+    row: dict[str, Any] = {"at_sink": one.sink, "event": one.event_id}
+    if one.fate is not Fate.DONE:
+        row["error"] = one.error
+    if one.fate is Fate.DEAD:
+        row["at"] = one.at
+    if db.execute(_MARKS[one.fate], row).rowcount == 0:
+        raise StoreFault("The store has no such delivery.")
+    head = Head(one.sink, one.call_id, 0, one.at)
+    match one.fate:
+        case Fate.DONE | Fate.DEAD:
+            renew_head(db, head)
+        case Fate.AGAIN:
+            delay_head(db, head, one.wait)
+        case Fate.GONE:
+            disable(db, one.sink, one.at, one.error)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from guardian.core.errors import Unavailable
+from guardian.core.errors import StoreFault, Unavailable
 from guardian.store.outbox import Entry, Kept, Outbox
 
 _RETRY_S = 0.5
 _STALLED_S = 3.0
-_BATCH = 64
+_BATCH = 32
 
 
 class Writer:
@@ -28,7 +29,10 @@ class Writer:
         self._room = room
         self._queue: queue.Queue[tuple[Entry, Future[Kept]] | None] = queue.Queue(maxsize=room + 1)
         self._closing = threading.Event()
-        self._refused_since: float | None = None
+        self._at_work_since: float | None = None
+        self._unwritten = 0
+        self.trouble: str | None = None
+        """Why the store takes nothing, in a sentence; None while it does."""
         self._thread = threading.Thread(target=self._run, name="outbox-writer", daemon=True)
         self._thread.start()
 
@@ -45,7 +49,7 @@ class Writer:
     @property
     def stalled(self) -> bool:
         """True when nothing can be kept for the time being."""
-        since = self._refused_since
+        since = self._at_work_since
         return not self._thread.is_alive() or (since is not None and time.monotonic() - since > _STALLED_S)
 
     def submit(self, entry: Entry) -> Future[Kept]:
@@ -63,7 +67,15 @@ class Writer:
         self._closing.set()
         self._queue.put_nowait(None)
         self._thread.join(timeout_s)
-        return self._queue.qsize() if self._thread.is_alive() else 0
+        left = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                left.append(self._queue.get_nowait())
+        # The thread may still wait for the disk; it ends after that.
+        self._queue.put_nowait(None)
+        items = [item for item in left if item is not None]
+        _fail(items, Unavailable("The server ended before the event could be kept."))
+        return self._unwritten + len(items)
 
     def _run(self) -> None:
         while True:
@@ -74,6 +86,7 @@ class Writer:
                 except queue.Empty:
                     break
             items = [item for item in batch if item is not None]
+            self._unwritten = len(items)
             if items and not self._write(items):
                 return
             if batch[-1] is None:
@@ -81,22 +94,27 @@ class Writer:
 
     def _write(self, items: list[tuple[Entry, Future[Kept]]]) -> bool:
         """False when the disk refused while closing."""
+        # From before the first try: a server that does not answer refuses nothing.
+        self._at_work_since = time.monotonic()
         while True:
             try:
                 kept = self._outbox.append([entry for entry, _ in items])
-            except Unavailable as error:
-                self._refused_since = self._refused_since or time.monotonic()
-                if self._closing.is_set():
-                    _fail(items, error)
-                    return False
-                time.sleep(_RETRY_S)
-                continue
             except Exception as error:  # noqa: BLE001  # one event that cannot be built must not end the thread
+                if isinstance(error, Unavailable) and not isinstance(error, StoreFault):
+                    self.trouble = str(error)
+                    if self._closing.is_set():
+                        _fail(items, error)
+                        return False
+                    time.sleep(_RETRY_S)
+                    continue
+                self._at_work_since = None
                 if len(items) == 1:
+                    self._unwritten -= 1
                     _fail(items, error)
                     return True
                 return all([self._write([item]) for item in items])
-            self._refused_since = None
+            self._at_work_since = self.trouble = None
+            self._unwritten -= len(items)
             for (_, future), item in zip(items, kept, strict=True):
                 future.set_result(item)
             self._on_kept(kept)

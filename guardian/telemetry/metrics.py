@@ -31,6 +31,9 @@ class Metrics:
         self.requests = Counter(
             "guardian_http_requests", "HTTP requests answered", ["method", "status"], registry=self._registry
         )
+        self.sign_ins = Counter(
+            "guardian_sign_ins", "Tries to sign in at the console", ["outcome"], registry=self._registry
+        )
         self.deliveries = Counter(
             "guardian_event_deliveries",
             "Tries to deliver events",
@@ -41,6 +44,29 @@ class Metrics:
             "guardian_events",
             "Events accepted, shed or refused",
             ["type", "outcome"],
+            registry=self._registry,
+        )
+        self.store_bytes = Gauge("guardian_store_bytes", "Bytes the store holds", registry=self._registry)
+        self.store_full = Gauge(
+            "guardian_store_full",
+            "1 while the store has no room for more calls, which are refused",
+            registry=self._registry,
+        )
+        self.endpoint_disabled = Gauge(
+            "guardian_endpoint_disabled",
+            "1 for an endpoint that wants no events until it is enabled",
+            ["sink"],
+            registry=self._registry,
+        )
+        self.clips = Counter(
+            "guardian_evidence_clips",
+            "Clips kept, lost, erased or forgotten",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self.clips_overdue = Gauge(
+            "guardian_evidence_overdue",
+            "1 while what has expired cannot be erased; nobody can read it",
             registry=self._registry,
         )
         self.loop_lag = Histogram(

@@ -13,6 +13,9 @@ STILL_TIMES = 2
 """A still picture is segmented this many times less often than a moving one."""
 MOVING = 2.0
 """Mean luma difference of thumbnails, since the last mask, above which a picture moves."""
+PLACES, STRUCK, WARY_EVERY = (16, 9), 14.0, 2
+"""Parts of a picture, the mean difference in one of them that may be somebody who comes in, and every how
+many pictures there is a mask then."""
 JUMPED = 9.0
 """The same, above which the mask is of no use any more."""
 RESTED, CALM = 2, 3.0
@@ -51,6 +54,8 @@ class Cadence:
         """How many times less often than that, while nobody moves fast."""
         self.pace = 1
         """See `Pace`: how many times sooner, counted in pictures."""
+        self.wary = False
+        """Whether what is not known to be a person is shown: one who comes in is then looked for at once."""
         self.restart()
 
     def restart(self) -> None:
@@ -74,11 +79,14 @@ class Cadence:
         self._thumbnail = np.asarray(cv2.resize(planes.y, (64, 36), interpolation=cv2.INTER_LINEAR), np.uint8)
         if self._seen is None or self._made < FIRST:
             return True
-        moved = float(cv2.mean(cv2.absdiff(self._seen, self._thumbnail))[0])
+        differs = cv2.absdiff(self._seen, self._thumbnail)
+        moved = float(cv2.mean(differs)[0])
         self.age += 1
         every = self._every * (max(self.times, 1) if moved > MOVING else max(self.times, STILL_TIMES))
         if self._rested and moved <= CALM:
             every = max(every, self._every + RESTED)
+        if self.wary and float(cv2.resize(differs, PLACES, interpolation=cv2.INTER_AREA).max()) > STRUCK:
+            every = min(every, WARY_EVERY)
         return self._hurried or moved > JUMPED or self.age >= ceil(every / self.pace)
 
     def answered(self) -> None:

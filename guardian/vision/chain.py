@@ -24,7 +24,8 @@ from guardian.vision.answers import Doubt, believed_faces, believed_mask
 from guardian.vision.cadence import Cadence, Pace
 from guardian.vision.cover import CELL, STRICT_CELL, Covering, cover, curtain, curtains
 from guardian.vision.cover import held as repeated
-from guardian.vision.mask import GRID, ShownMask, Sights, apart, cover_box, visible
+from guardian.vision.looks import SMALL
+from guardian.vision.mask import GRID, ShownMask, Sights, apart, cover_box, heads, visible
 from guardian.vision.print_watch import PrintWatch, Reading
 from guardian.vision.shown_cover import ShownCover
 from guardian.vision.shown_hands import ShownHands
@@ -158,6 +159,7 @@ class VideoChain:
                 # Where pictures are left out for want of time there is none for more work in each.
                 pace = self._pace.of(raw.t)
                 self._face_finder.pace = self._cadence.pace = pace if ease == Ease() else 1
+                self._cadence.wary = mode is not Mode.SELFIE
                 masked = self._cadence.due(raw.planes)
                 self._face_finder.beside = masked
                 faces = self._find_faces(raw, size)
@@ -204,6 +206,8 @@ class VideoChain:
         if self._settled != (size, mode):
             if self._settled is None or self._settled[0] != size:
                 self._tracks.clear()
+                self._face_finder.restart()
+                self._tracks.large = SMALL * min(size)
             self._forget()
             self._last = None
             self._protection.restart("starting")
@@ -212,7 +216,10 @@ class VideoChain:
         if distrusted is not before or not raw.whole:
             self._heeded = distrusted
             self._forget()
-            raise distrusted if distrusted is not before else Doubt("packets lost")
+            if distrusted is before:
+                raise Doubt("packets lost")
+            self._face_finder.restart()
+            raise distrusted
         luma = float(cv2.mean(pictures.luma(raw.planes, _GLANCE))[0])
         self._dark = luma < (LIGHTER if self._dark else DARKEST)
         if self._dark:
@@ -220,10 +227,14 @@ class VideoChain:
         return size
 
     def _find_faces(self, raw: RawFrame, size: tuple[int, int]) -> tuple[Face, ...]:
+        self._face_finder.expected = self._tracks.expected(raw.t)
         answer = self._face_finder.find(raw.planes)
         if isinstance(answer, Unknown):
             # Another scene, say: what was a person in the one before is none in this.
             self._forget()
+        elif self._face_finder.everywhere:
+            # Faces of the scene before are not in this one.
+            self._tracks.clear()
         return self._tracks.update(believed_faces(answer, size), raw.t, self._face_finder.revisit)
 
     def _find_people(self, raw: RawFrame) -> None:
@@ -256,6 +267,8 @@ class VideoChain:
         sights = Sights([box.scaled(sx, sy) for box in boxes], tuple(hand.scaled(sx, sy) for hand in hands))
         opacity = visible(self._mask, mode, sights, self._cadence.age)
         hidden: tuple[Box, ...] = tuple(cover_box(box) for box in boxes)
+        # A head without a face is not to be guessed from its colours either.
+        hidden += tuple(head.scaled(1 / sx, 1 / sy) for head in heads(self._mask, mode, sights.faces))
         return Covering(opacity, hidden, STRICT_CELL if self._config.strict else CELL)
 
     def _without_prints(self, covering: Covering, raw: RawFrame, ease: Ease) -> Covering:

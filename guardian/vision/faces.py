@@ -7,7 +7,7 @@ of which nothing is known until then.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import cv2
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from guardian.core.frames import U8, Planes
 from guardian.core.geometry import Box
 from guardian.core.notes import Face, Seen, Unknown
-from guardian.core.tracks import REVISIT_FRAMES
+from guardian.core.tracks import CERTAIN, LARGER, REVISIT_FRAMES
 from guardian.vision.heaps import alone
 from guardian.vision.looks import (
     BESIDE,
@@ -50,9 +50,28 @@ GLANCES = 1
 GLANCE_SIDE = 64
 """Pixels a face has in a second glance, with as much again around it."""
 SMALL_SCORE, GLANCE_IOU = 0.3, 0.25
+FOLLOWED, FOLLOW_SCORE = 2, 0.5
+"""Faces of before that no look shows which are looked for in one picture, each where it should be; the score
+they need."""
 _NOBODY: F32 = np.zeros((0, 5), np.float32)
-HELD_SHARE, LARGER = 0.8, 2.2
-"""Share of a box that another has to hold, and how much larger that has to be, to be around it."""
+TWIN_IOU, TWIN_REACH = 0.25, 0.675
+"""In a turned copy a face seen upright is seen again beside itself: overlapping it by less than the first,
+with its middle nearer to that face's than this share of the sides."""
+HELD_SHARE = 0.8
+"""Share of a box that another has to hold, which is `LARGER` than it, to be around it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Glance:
+    """A look at one place: how far around its middle, in sides of the face; the pixels a face has then."""
+
+    reach: float
+    side: int
+    degrees: int = 0
+    stretch: float = 1.0
+
+
+_FOLLOWING = _Glance(reach=2.0, side=24)
 
 
 class FaceNet(Protocol):
@@ -81,10 +100,13 @@ class TurningFaceFinder:
         self._since_cut = SWINGING
         self._found: list[F32] = []
         self.looks = 0
+        self.everywhere = False
         self.whole_share = 1.0
         self.pace = 1
         self._paces = deque([1], REVISIT_FRAMES)
         self.beside = False
+        self.expected: tuple[Box, ...] = ()
+        self._followed = 0
         self.name = net.name
 
     @property
@@ -93,7 +115,21 @@ class TurningFaceFinder:
         return max((one.pictures(min(self._paces)) for one in self._gaze), default=1)
 
     def find(self, planes: Planes) -> Seen[tuple[Face, ...]] | Unknown:
-        """Faces in pixels of `planes`; Unknown for a new scene that has not been seen everywhere."""
+        """Faces in pixels of `planes`; Unknown for a new scene that has not been seen everywhere.
+
+        What the network raises; the next picture is then looked at everywhere, as the first one is.
+        """
+        try:
+            return self._find(planes)
+        except Exception:
+            self.restart()
+            raise
+
+    def restart(self) -> None:
+        """What was seen so far says nothing of the next picture: it is looked at everywhere, as the first."""
+        self._size = (0, 0)
+
+    def _find(self, planes: Planes) -> Seen[tuple[Face, ...]] | Unknown:
         looks: list[Look] = []
         whole = WHOLE
         self._paces.append(self.pace)
@@ -107,6 +143,7 @@ class TurningFaceFinder:
             self._since_cut = 0
             self._found.clear()
         self._since_cut += 1
+        settled = bool(looks or self._unseen)
         if self._unseen:
             for turn in self._unseen[: self._at_once]:
                 looks += turn
@@ -117,8 +154,10 @@ class TurningFaceFinder:
             if looks or self.beside:
                 whole = BESIDE
         self.looks = len(looks) + 1
+        self.everywhere = settled and not self._unseen
         known = self._look(planes, replace(whole, area=round(whole.area * self.whole_share)), _NOBODY)
         self._found += [known, *(self._look(planes, look, known) for look in looks)]
+        self._found += self._follow(planes)
         if self._unseen:
             return Unknown("a new scene is being looked at")
         found, self._found = self._found, []
@@ -146,6 +185,9 @@ class TurningFaceFinder:
         fit_for = (found[:, 4] >= look.score) & (side >= look.smallest * min(planes.size))
         found, side = np.asarray(found[fit_for], np.float32), side[fit_for]
         doubtful = (found[:, 4] < look.sure) & (side > SMALLEST * min(planes.size))
+        if look.degrees:
+            other = ~_twins(found, known)
+            found, side, doubtful = found[other], side[other], doubtful[other]
         unsure = np.flatnonzero(doubtful & ~_among(found, known))
         if not unsure.size:
             return found
@@ -160,22 +202,37 @@ class TurningFaceFinder:
         dropped += [hit for hit in asked[GLANCES:] if found[hit, 4] < TURNED_SCORE and not small[hit]]
         return np.asarray(np.delete(found, dropped, axis=0), np.float32)
 
+    def _follow(self, planes: Planes) -> list[F32]:
+        """What is found where faces should be that no look at this picture shows, in turn."""
+        shown = [Box(*place) for found in self._found for *place, _ in found.tolist()]
+        lost = [box for box in self.expected if not any(box.iou(place) > GLANCE_IOU for place in shown)]
+        if not lost or self._unseen or self.whole_share < 1:
+            return []
+        first = self._followed % len(lost)
+        self._followed += FOLLOWED
+        found = (self._glance(planes, box, _FOLLOWING) for box in (lost[first:] + lost[:first])[:FOLLOWED])
+        return [one[one[:, 4] >= FOLLOW_SCORE] for one in found]
+
     def _again(self, planes: Planes, hit: F32, look: Look, least: float) -> bool:
         """Whether a second glance at the place of a hit, alone and at the best size, finds it again."""
-        w, h = planes.size
-        x, y, across, down = (float(value) for value in hit[:4])
-        side = max(across, down)
-        around = Box(x + across / 2 - side, y + down / 2 - side, 2 * side, 2 * side).pixels(w, h)
+        wanted = Box(*(float(value) for value in hit[:4]))
+        found = self._glance(planes, wanted, _Glance(1.0, GLANCE_SIDE, look.degrees, look.stretch))
+        return any(score >= least and Box(*box).iou(wanted) > GLANCE_IOU for *box, score in found.tolist())
+
+    def _glance(self, planes: Planes, at: Box, glance: _Glance) -> F32:
+        """What is found at one place alone."""
+        side = max(at.w, at.h)
+        reach = glance.reach * side
+        x, y = at.x + at.w / 2, at.y + at.h / 2
+        around = Box(x - reach, y - reach, 2 * reach, 2 * reach).pixels(*planes.size)
         if around is None:
-            return False
+            return _NOBODY
         x0, y0, x1, y1 = (value // 2 * 2 for value in around)
         x1, y1 = max(x1, x0 + 2), max(y1, y0 + 2)
-        scale, step = GLANCE_SIDE / side, self._net.multiple
-        wide, high = (x1 - x0) * look.stretch * scale, (y1 - y0) * scale
+        scale, step = glance.side / side, self._net.multiple
+        wide, high = (x1 - x0) * glance.stretch * scale, (y1 - y0) * scale
         size = max(round(wide / step), 1) * step, max(round(high / step), 1) * step
-        found = self._see(planes, (x0, y0, x1, y1), size, look.degrees)
-        wanted = Box(x, y, across, down)
-        return any(score >= least and Box(*box).iou(wanted) > GLANCE_IOU for *box, score in found.tolist())
+        return self._see(planes, (x0, y0, x1, y1), size, glance.degrees)
 
     def _see(
         self, planes: Planes, box: tuple[int, int, int, int], size: tuple[int, int], degrees: int
@@ -195,6 +252,23 @@ def _among(found: F32, known: F32) -> npt.NDArray[np.bool_]:
     places = [Box(*place) for *place, _ in known.tolist()]
     meets = [any(Box(*box).iou(place) > SAME_FACE_IOU for place in places) for *box, _ in found.tolist()]
     return np.array(meets, np.bool_)
+
+
+def _twins(found: F32, known: F32) -> npt.NDArray[np.bool_]:
+    """Which boxes are of a face that is among the known, certain and better."""
+    certain = [(Box(*place), score) for *place, score in known.tolist() if score >= CERTAIN]
+    twins = [
+        any(better >= score and _beside(Box(*box), face) for face, better in certain)
+        for *box, score in found.tolist()
+    ]
+    return np.array(twins, np.bool_)
+
+
+def _beside(box: Box, face: Box) -> bool:
+    dx = abs(box.x + box.w / 2 - face.x - face.w / 2)
+    dy = abs(box.y + box.h / 2 - face.y - face.h / 2)
+    near = dx <= TWIN_REACH * face.w and dy <= TWIN_REACH * face.h
+    return near and box.area <= LARGER * face.area and box.iou(face) < TWIN_IOU
 
 
 def _thumbnail(planes: Planes) -> U8:

@@ -186,6 +186,19 @@ def visible(mask: ShownMask, mode: Mode, sights: Sights, age: int = 0) -> U8:
     return shown
 
 
+def heads(mask: ShownMask, mode: Mode, faces: list[Box]) -> tuple[Box, ...]:
+    """Where the heads are of those without a face, in cells of the grid: the upper part of their boxes."""
+    bodies = mask.bodies if mode is Mode.SELFIE else mask.bystanders
+    if bodies is None or mode is Mode.PRIVATE:
+        return ()
+    found = []
+    for _, x, y, w, h in bodies.boxes:
+        if not any(_inside(face, x, y, w, h) for face in faces):
+            rows = _head(y, w, h)
+            found.append(Box(x, y, w, rows.stop - y))
+    return tuple(found)
+
+
 def cover_box(face: Box) -> Box:
     """The box that hides a face: wider and taller, reaching further up than down."""
     w, h = face.w * COVER_W, face.h * COVER_H

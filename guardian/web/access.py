@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 
+from guardian.core.audit import Principal
+from guardian.core.people import PEOPLE_ONLY, Permission, Person
 from guardian.core.violations import Role
 from guardian.web.admission import Admitted
+from guardian.web.disk import SESSIONS
 from guardian.web.parts import Parts, parts_of
-from guardian.web.problems import Problem
+from guardian.web.problems import Problem, response
+from guardian.web.sessions import signed_in
 
 LOCAL_TENANT = "local"
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="guardian"'}
@@ -59,6 +65,51 @@ def require_key(request: Request) -> Caller:
     if caller is None or caller.key_id is None:
         raise Problem(401, "An API key is needed: Authorization: Bearer <key>.", _CHALLENGE)
     return caller
+
+
+def require_principal(request: Request, permission: Permission) -> Principal:
+    """Who is answerable for what is asked: somebody signed in whose roles allow it, or an API key.
+
+    Problem 401 for everybody else, Forbidden for somebody who is known and may not.
+    """
+    signed = signed_in(request)
+    if signed is not None:
+        who = principal_of(signed.person)
+        if not signed.person.may(permission):
+            raise Forbidden(who, permission)
+        return who
+    if permission in PEOPLE_ONLY and bearer(request) is None:
+        raise Problem(401, "Sign in at /review first.", _CHALLENGE)
+    caller = require_key(request)
+    assert caller.key_id is not None
+    who = Principal(caller.tenant, "key", caller.key_id)
+    if permission in PEOPLE_ONLY:
+        raise Forbidden(who, permission)
+    return who
+
+
+def principal_of(person: Person) -> Principal:
+    """Somebody who is signed in, as the chain and links name them."""
+    return Principal(person.tenant, "person", person.id)
+
+
+class Forbidden(Problem):
+    """Somebody who is known may not do this; a person's try is told in the chain."""
+
+    def __init__(self, who: Principal, permission: Permission) -> None:
+        what = "An API key does" if who.kind == "key" else "Your roles do"
+        super().__init__(403, f"{what} not allow this ({permission.value}).")
+        self.who = who
+        self.permission = permission
+
+
+async def forbidden(request: Request, refusal: Exception) -> Response:
+    """The answer to somebody who may not, after it was told."""
+    assert isinstance(refusal, Forbidden)
+    console = parts_of(request).console
+    if console is not None and refusal.who.kind == "person":
+        await SESSIONS.run(partial(console.people.forbidden, refusal.who, refusal.permission.value))
+    return response(refusal)
 
 
 def require_leg(request: Request, call_id: str, role: Role) -> Admitted:

@@ -8,12 +8,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from guardian.core.calls import CallEvent, CallEventType, CallSpec
 from guardian.core.errors import CallExists, NoSuchCall
 from guardian.core.ports import Clock
+from guardian.core.times import rfc3339
 from guardian.core.violations import Role
 
 _ENDED_KEPT = 1000
@@ -123,11 +123,6 @@ def public_status(status: Mapping[str, Any]) -> dict[str, Any]:
 def now() -> str:
     """The present in UTC RFC 3339 with milliseconds."""
     return rfc3339(time.time())
-
-
-def rfc3339(seconds: float) -> str:
-    """Wall clock seconds in UTC RFC 3339 with milliseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _digest(token: str) -> str:

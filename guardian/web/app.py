@@ -5,7 +5,25 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from guardian.web import calls, demo, legs, ops, problems, rules
+from guardian.web import (
+    access,
+    account,
+    appeals,
+    audit,
+    calls,
+    cases,
+    console,
+    demo,
+    events,
+    evidence,
+    legs,
+    ops,
+    participants,
+    people,
+    problems,
+    rules,
+    sign_in,
+)
 from guardian.web.front import Front
 from guardian.web.parts import Parts
 
@@ -13,6 +31,28 @@ _ABOUT = (
     "Guardian sits beside a call service: it protects the shopper's picture, hears both voices and tells of "
     "attempts to leave the platform. Every refusal is an RFC 9457 problem document."
 )
+
+
+ROUTERS = tuple(
+    module.router
+    for module in (
+        calls,
+        legs,
+        rules,
+        cases,
+        appeals,
+        events,
+        evidence,
+        participants,
+        sign_in,
+        account,
+        people,
+        audit,
+        ops,
+        demo,
+    )
+)
+"""Everything that can be asked for."""
 
 
 def create_app(parts: Parts) -> ASGIApp:
@@ -26,8 +66,9 @@ def create_app(parts: Parts) -> ASGIApp:
         redirect_slashes=False,
     )
     app.state.parts = parts
-    routers = [module.router for module in (calls, legs, rules, ops, demo)]
-    problems.install(app, [*app.routes, *(route for router in routers for route in router.routes)])
-    for router in routers:
+    app.add_exception_handler(access.Forbidden, access.forbidden)
+    console.install(app)
+    problems.install(app, [*app.routes, *(route for router in ROUTERS for route in router.routes)])
+    for router in ROUTERS:
         app.include_router(router)
     return Front(app, parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -216,6 +217,30 @@ async def read(request: Request, model: type[B]) -> B:
     listed = [{"pointer": pointer(item["loc"]), "detail": _words(item)} for item in problems[:20]]
     place = listed[0]["pointer"] or "the body"
     raise Problem(422, f"{place}: {listed[0]['detail']}.", extra={"errors": listed})
+
+
+def read_query(given: Mapping[str, Any], model: type[B]) -> B:
+    """The parameters after the `?` as `model`; each is text, or what it was split into. Problem 422."""
+    try:
+        # As JSON: numbers and times come as text here.
+        return model.model_validate_json(json.dumps(dict(given)))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    name = ".".join(str(part) for part in first["loc"])[:64]
+    reason = "is not a known choice" if first["type"] == "extra_forbidden" else first["msg"].lower()
+    raise Problem(422, f"{name}: {reason}.")
+
+
+def asks(model: type[Body]) -> dict[str, Any]:
+    """The parameters after the `?` in the description of the API."""
+    schema = model.model_json_schema()
+    parts = schema.pop("$defs", {})
+    return {
+        "parameters": [
+            {"in": "query", "name": name, "schema": _inlined(one, parts), "required": False}
+            for name, one in schema["properties"].items()
+        ]
+    }
 
 
 def pointer(loc: tuple[int | str, ...]) -> str:

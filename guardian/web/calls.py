@@ -15,11 +15,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from guardian.core.calls import CallEvent, CallEventType, CallSpec
-from guardian.core.errors import NoSuchCall, Unavailable
+from guardian.core.errors import CallFailed, NoSuchCall, Unavailable
 from guardian.core.sfu import origin_of, urls_of
+from guardian.core.times import rfc3339
 from guardian.core.violations import Role
 from guardian.web.access import Caller, require_caller
-from guardian.web.admission import Admitted, now, public_status, rfc3339
+from guardian.web.admission import Admitted, now, public_status
 from guardian.web.bodies import (
     CALL_ID,
     Complaint,
@@ -47,6 +48,9 @@ async def create(request: Request) -> Response:
     caller = require_caller(request)
     body = await read(request, CreateCall)
     parts = parts_of(request)
+    unable = parts.ready()
+    if unable is not None:
+        raise Unavailable(unable)
     spec = _spec(body, caller, parts)
     check_overlays(parts, caller.tenant, body.overlays)
     rules = await asyncio.to_thread(parts.rules.packed, spec)
@@ -160,8 +164,11 @@ async def change_consent(request: Request, call_id: str) -> Response:
     """The scopes named hold from now on; those left out are withdrawn."""
     call = _live(request, call_id)
     body = await read(request, ConsentChange)
+    scopes = frozenset(body.scopes)
+    # What is withdrawn holds at once, however long the call process takes or whatever becomes of it.
+    call.spec = replace(call.spec, scopes=call.spec.scopes & scopes)
     await parts_of(request).host.set_scopes(call_id, body.scopes)
-    call.spec = replace(call.spec, scopes=frozenset(body.scopes))
+    call.spec = replace(call.spec, scopes=scopes)
     return JSONResponse({"call_id": call_id, "scopes": sorted(s.value for s in set(body.scopes))})
 
 
@@ -172,11 +179,16 @@ async def change_consent(request: Request, call_id: str) -> Response:
     summary="One-tap complaint",
 )
 async def complain(request: Request, call_id: str) -> Response:
-    """Raises `complaint.received`."""
+    """Raises `complaint.received` and keeps the seconds around it; evidence_id null: nothing may be kept."""
     call = _live(request, call_id)
     body = await read(request, Complaint)
     data = {"role": body.role.value, "reason": body.reason}
-    return await _raise(request, call, CallEventType.COMPLAINT_RECEIVED, data)
+    event_id = await _raise(request, call, CallEventType.COMPLAINT_RECEIVED, data)
+    evidence_id = None
+    # The complaint is on the disk: it counts, whatever becomes of the call.
+    with suppress(NoSuchCall, CallFailed):
+        evidence_id = await parts_of(request).host.keep(call_id, event_id)
+    return JSONResponse({"call_id": call_id, "event_id": event_id, "evidence_id": evidence_id}, 202)
 
 
 @router.post("/v1/calls/{call_id}/mute", status_code=202, openapi_extra=takes(Mute), summary="Ask to mute")
@@ -185,7 +197,7 @@ async def mute(request: Request, call_id: str) -> Response:
     call = _live(request, call_id)
     body = await read(request, Mute)
     data = {"action": "mute", "role": body.role.value, "reason": body.reason}
-    return await _raise(request, call, CallEventType.ACTION_REQUESTED, data)
+    return _accepted(call, await _raise(request, call, CallEventType.ACTION_REQUESTED, data))
 
 
 @router.post(
@@ -196,7 +208,7 @@ async def notice(request: Request, call_id: str) -> Response:
     call = _live(request, call_id)
     body = await read(request, Notice)
     data = {"action": "notice", "role": body.role.value if body.role else None, "notice": body.notice}
-    return await _raise(request, call, CallEventType.ACTION_REQUESTED, data)
+    return _accepted(call, await _raise(request, call, CallEventType.ACTION_REQUESTED, data))
 
 
 def _mine(request: Request, call_id: str) -> Admitted:
@@ -213,7 +225,12 @@ def _live(request: Request, call_id: str) -> Admitted:
     return call
 
 
-async def _raise(request: Request, call: Admitted, kind: CallEventType, data: dict[str, Any]) -> Response:
+def _accepted(call: Admitted, event_id: str) -> Response:
+    return JSONResponse({"call_id": call.spec.call_id, "event_id": event_id}, 202)
+
+
+async def _raise(request: Request, call: Admitted, kind: CallEventType, data: dict[str, Any]) -> str:
+    """The id of the event, once it is on the disk. Unavailable."""
     parts = parts_of(request)
     media_t = _last_status(parts, call.spec.call_id).get("media_t", 0.0)
     event = CallEvent(call.spec.call_id, kind, now(), float(media_t), data)
@@ -223,7 +240,7 @@ async def _raise(request: Request, call: Admitted, kind: CallEventType, data: di
             kept = await asyncio.wrap_future(future)
     except TimeoutError as error:
         raise Unavailable("The event could not be kept in time; try again.") from error
-    return JSONResponse({"call_id": call.spec.call_id, "event_id": kept.event_id}, 202)
+    return str(kept.event_id)
 
 
 async def _written(parts: Parts) -> None:

@@ -22,6 +22,8 @@ router = APIRouter(include_in_schema=False)
 _STATIC = Path(__file__).parent / "static"
 _TYPES = {
     "demo.js": "text/javascript; charset=utf-8",
+    "sign_in.js": "text/javascript; charset=utf-8",
+    "console.css": "text/css; charset=utf-8",
     "page.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }

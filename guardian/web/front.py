@@ -16,14 +16,16 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from guardian.core.errors import GuardianError
+from guardian.core.rate import Rates
+from guardian.web import sessions
 from guardian.web.access import identify
 from guardian.web.parts import Parts
 from guardian.web.problems import Problem, of_error, response
-from guardian.web.rate import Rates
 
 logger = logging.getLogger(__name__)
 
 _LEG = re.compile(r"^/v1/calls/[^/]+/(shopper|merchant|sessions/[^/]+)$")
+_NAMED = re.compile(r"(/v1/(?:calls|media)/)[^/]+|(/v1/participants/).+")
 _PROBES = ("/livez", "/readyz")
 _AT_ONCE = 256
 _DRAIN_BYTES = 8 * 1024 * 1024
@@ -61,7 +63,10 @@ class Front:
         self._under_way += 1
         try:
             self._let_in(scope)
+            connection = HTTPConnection(scope)
+            sessions.keep(connection, await sessions.recognise(self._parts, connection))
             body = await self._body(scope, receive)
+            sessions.refuse_forgery(self._parts, connection, body)
             await self._app(_as_get(scope), _replay(body, receive), answer)
         except Problem as problem:
             await answer.refuse(problem, scope, receive)
@@ -226,7 +231,7 @@ def _loopback(host: str) -> bool:
 
 def _pattern(path: str) -> str:
     """The path without what callers put into it."""
-    return re.sub(r"(/v1/calls/)[^/]+", r"\1{id}", path)[:80]
+    return _NAMED.sub(lambda found: f"{found[1] or found[2]}{{id}}", path)[:80]
 
 
 def _place(error: Exception) -> str:

@@ -12,7 +12,6 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from guardian.web.access import require_key
 from guardian.web.parts import parts_of
 from guardian.web.problems import Problem
 
@@ -22,8 +21,6 @@ PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_LATER = ("cases", "appeals", "events/dead", "participants")
-_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape()
@@ -75,13 +72,3 @@ async def docs(request: Request) -> Response:
 async def root() -> Response:
     """A browser that was sent to the bare address sees what there is."""
     return RedirectResponse("/docs", 307)
-
-
-async def _later(request: Request, rest: str = "") -> Response:
-    require_key(request)
-    raise Problem(404, "There is nothing at this address yet.")
-
-
-for _name in _LATER:
-    for _path in (f"/v1/{_name}", f"/v1/{_name}/{{rest:path}}"):
-        router.add_api_route(_path, _later, methods=_METHODS, include_in_schema=False)

@@ -10,10 +10,15 @@ from typing import Any
 
 from starlette.requests import Request
 
+from guardian.core.audit_desk import AuditDesk
 from guardian.core.calls import CallEvent, CallSpec
 from guardian.core.config import IceServer
+from guardian.core.event_desk import EventDesk
+from guardian.core.evidence_desk import EvidenceDesk
 from guardian.core.frames import Mode
+from guardian.core.people_desk import PeopleDesk
 from guardian.core.ports import CallHost
+from guardian.core.review_desk import AppealDesk, ReviewDesk
 from guardian.core.rule_desk import RuleDesk
 from guardian.web.admission import Register
 from guardian.web.keyfile import KeyFile
@@ -24,6 +29,14 @@ class DemoPage:
     """The try-it page. sample: a video file to offer, or None for a drawn one."""
 
     sample: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """What the review console needs. secure: whether cookies are for https only."""
+
+    people: PeopleDesk
+    secure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +64,7 @@ class Parts:
     ready: None, or why not.
     events_of: (call, after sequence) -> event bodies in order; waits for the disk. count: (method, status)
     of each answer. metrics: (body, content type). ice_servers: what one leg is told, with credentials of
-    its own.
+    its own. console: None while it is switched off.
     """
 
     config: WebConfig
@@ -66,6 +79,12 @@ class Parts:
     ice_servers: Callable[[], Sequence[IceServer]]
     count: Callable[[str, int], None]
     rules: RuleDesk
+    events: EventDesk
+    evidence: EvidenceDesk
+    review: ReviewDesk
+    appeals: AppealDesk
+    audit: AuditDesk
+    console: Console | None = None
 
     def keyless(self) -> bool:
         """True while there are no API keys: then this machine's callers are trusted, and no others."""

@@ -17,13 +17,26 @@ from starlette.routing import BaseRoute, Match, Route
 from guardian.core.errors import (
     CallExists,
     CallFailed,
+    CaseConflict,
+    CaseRefused,
+    EvidenceDamaged,
+    EvidenceGone,
+    EvidenceKept,
     GuardianError,
     HostFull,
     NoSuchCall,
+    NoSuchCase,
+    NoSuchEndpoint,
+    NoSuchEvent,
+    NoSuchEvidence,
+    NoSuchPerson,
     NoSuchRule,
     OfferRefused,
+    PersonRefused,
     RulesKept,
     SfuRefused,
+    SignInRefused,
+    SignInSlowed,
     Unavailable,
 )
 from guardian.core.rulebook import RulesRefused
@@ -33,6 +46,19 @@ MEDIA_TYPE = "application/problem+json"
 _STATUS: tuple[tuple[type[GuardianError], int], ...] = (
     (NoSuchCall, 404),
     (NoSuchRule, 404),
+    (NoSuchEvent, 404),
+    (NoSuchEndpoint, 404),
+    (NoSuchEvidence, 404),
+    (NoSuchCase, 404),
+    (CaseRefused, 403),
+    (CaseConflict, 409),
+    (NoSuchPerson, 404),
+    (PersonRefused, 422),
+    (SignInRefused, 403),
+    (SignInSlowed, 429),
+    (EvidenceGone, 410),
+    (EvidenceKept, 409),
+    (EvidenceDamaged, 500),
     (RulesKept, 403),
     (RulesRefused, 422),
     (CallExists, 409),
@@ -90,14 +116,18 @@ def response(problem: Problem) -> Response:
 
 def of_error(error: GuardianError) -> Problem:
     """The problem an error of the core stands for."""
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), None)
     headers = {}
-    if isinstance(error, HostFull):
+    if isinstance(error, HostFull | SignInSlowed):
         headers["Retry-After"] = str(max(1, error.retry_after))
     elif isinstance(error, Unavailable):
         headers["Retry-After"] = "5"
-    extra = {"errors": [asdict(fault) for fault in error.faults]} if isinstance(error, RulesRefused) else {}
-    return Problem(status, str(error) if status != 500 else _DETAIL[500], headers, extra)
+    extra: dict[str, Any] = {}
+    if isinstance(error, RulesRefused):
+        extra = {"errors": [asdict(fault) for fault in error.faults]}
+    elif isinstance(error, CaseConflict):
+        extra = {"news": error.news}
+    return Problem(status or 500, str(error) if status is not None else _DETAIL[500], headers, extra)
 
 
 def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:

@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from guardian.core.errors import ConfigError, NoSuchRule, Unavailable
+from guardian.core.people import Permission
 from guardian.core.rulebook import RulesRefused
-from guardian.web.access import require_key
+from guardian.web.access import require_principal
 from guardian.web.bodies import RuleChange, RuleLines, RuleProposal, media_type, read, takes
 from guardian.web.parts import Parts, parts_of
 from guardian.web.problems import Problem
@@ -35,14 +36,14 @@ router = APIRouter(tags=["rules"])
 @router.get("/v1/rules", summary="The rules in force")
 async def overview(request: Request) -> Response:
     """States, versions, where each rule is written, the fingerprint, and what was refused last."""
-    tenant = require_key(request).tenant
+    tenant = require_principal(request, Permission.RULES_SEE).tenant
     return JSONResponse(await _beside(parts_of(request).rules.overview, tenant))
 
 
 @router.post("/v1/rules/test", openapi_extra=takes(RuleLines), summary="Judge lines")
 async def test(request: Request) -> Response:
     """Each line by itself, in order, by the rules in force."""
-    tenant = require_key(request).tenant
+    tenant = require_principal(request, Permission.RULES_TRY).tenant
     body = await read(request, RuleLines)
     parts = parts_of(request)
     check_overlays(parts, tenant, body.overlays)
@@ -52,7 +53,7 @@ async def test(request: Request) -> Response:
 @router.post("/v1/rules/backtest", openapi_extra=takes(RuleProposal), summary="Try a change of the rules")
 async def backtest(request: Request) -> Response:
     """What would be new, gone or changed among the lines if these files were put; 422 names what is wrong."""
-    tenant = require_key(request).tenant
+    tenant = require_principal(request, Permission.RULES_TRY).tenant
     body = await read(request, RuleProposal)
     parts = parts_of(request)
     check_overlays(parts, tenant, body.overlays)
@@ -62,7 +63,7 @@ async def backtest(request: Request) -> Response:
 @router.get("/v1/rules/files/{name:path}", summary="The text of a rule file")
 async def text(request: Request, name: str) -> Response:
     """As it is in force."""
-    tenant = require_key(request).tenant
+    tenant = require_principal(request, Permission.RULES_SEE).tenant
     found = await _beside(parts_of(request).rules.text, tenant, name)
     return PlainTextResponse(found, media_type="application/yaml")
 
@@ -70,7 +71,7 @@ async def text(request: Request, name: str) -> Response:
 @router.put("/v1/rules/files/{name:path}", openapi_extra=_TEXT, summary="Write a rule file")
 async def put(request: Request, name: str) -> Response:
     """Holds in running calls within seconds; 422 names the line at fault and leaves all as it was."""
-    tenant = require_key(request).tenant
+    tenant = require_principal(request, Permission.RULES_CHANGE).tenant
     if media_type(request) not in _YAML:
         raise Problem(415, "The body must be sent as application/yaml.", {"Accept": "application/yaml"})
     try:
@@ -83,14 +84,14 @@ async def put(request: Request, name: str) -> Response:
 @router.delete("/v1/rules/files/{name:path}", summary="Remove a rule file")
 async def remove(request: Request, name: str) -> Response:
     """422 when the others cannot be used without it."""
-    tenant = require_key(request).tenant
+    tenant = require_principal(request, Permission.RULES_CHANGE).tenant
     return JSONResponse(await _beside(parts_of(request).rules.put, tenant, name, None))
 
 
 @router.get("/v1/rules/{rule_id}", summary="One rule")
 async def one(request: Request, rule_id: str) -> Response:
     """As in the list."""
-    tenant = require_key(request).tenant
+    tenant = require_principal(request, Permission.RULES_SEE).tenant
     found = await _beside(parts_of(request).rules.overview, tenant)
     for rule in found["rules"]:
         if rule["id"] == rule_id:
@@ -101,7 +102,7 @@ async def one(request: Request, rule_id: str) -> Response:
 @router.patch("/v1/rules/{rule_id}", openapi_extra=takes(RuleChange), summary="Change the state of a rule")
 async def change(request: Request, rule_id: str) -> Response:
     """off, shadow or live; kept in an overlay of the key's tenant, in force within seconds."""
-    tenant = require_key(request).tenant
+    tenant = require_principal(request, Permission.RULES_CHANGE).tenant
     body = await read(request, RuleChange)
     return JSONResponse(await _beside(parts_of(request).rules.set_state, tenant, rule_id, body.state))
 

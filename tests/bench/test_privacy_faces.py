@@ -64,10 +64,13 @@ def test_every_table_says_what_it_is_for(name):
 class Finding:
     """A finder of faces and of people that always sees the same."""
 
-    name, looks, revisit, whole_share = "finding", 1, 1, 1.0
+    name, looks, everywhere, revisit, whole_share = "finding", 1, False, 1, 1.0
 
     def __init__(self, faces=(), person=0.0):
         self._faces, self._person = tuple(faces), person
+
+    def restart(self):
+        pass
 
     def find(self, planes):
         return Seen(self._faces)

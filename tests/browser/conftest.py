@@ -10,6 +10,7 @@ import pytest
 
 from tests.browser import captures
 from tests.browser.people import Capture, launch, talking, visiting
+from tests.browser.player import played
 from tests.browser.stage import Stage
 from tests.loopback.harness import serving
 
@@ -61,6 +62,14 @@ def open_browser(runner, need):
         for studio in studios:
             runner.run(studio.browser.close())
         runner.run(manager.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="module")
+def play(runner, need):
+    """play(data, media type, moments, sound) -> what Chromium found in a file when it played it."""
+    chromium = need("chromium")
+    need("playwright")
+    return lambda *file: runner.run(played(chromium, *file))
 
 
 @pytest.fixture(scope="module")

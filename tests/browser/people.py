@@ -286,7 +286,7 @@ class Talk:
 @asynccontextmanager
 async def talking(server: Server, shopper: Person, merchant: Person, **fields: Any) -> AsyncIterator[Talk]:
     """A call that nobody has joined yet; hung up at the end."""
-    async with CallClient(server.url) as client:
+    async with CallClient(server.url, server.api_key) as client:
         call_id, legs = await client.create(**{"mode": "selfie", **fields})
         try:
             yield Talk(server, client, call_id, legs, shopper, merchant)

@@ -35,6 +35,23 @@ def test_a_full_queue_refuses_and_says_so():
     assert asyncio.run(scenario()) == ([True, True, False], [0, 1], 1)
 
 
+def test_whoever_waits_goes_on_waiting_when_what_came_is_thrown_away_at_once():
+    async def scenario():
+        slot = Latest()
+        async with asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(slot.get(10))
+            await asyncio.sleep(0)
+            slot.put("old")
+            slot.clear()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            slot.put("new")
+        return waiting.result()
+
+    assert asyncio.run(scenario()) == "new"
+
+
 def test_waiting_ends():
     async def scenario():
         with pytest.raises(TimeoutError):

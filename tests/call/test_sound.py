@@ -12,6 +12,7 @@ from guardian.core.config import SpeechConfig, WorkConfig
 from guardian.core.errors import ModelMissing
 from guardian.core.frames import AudioChunk
 from guardian.core.ports import HearingNotes
+from guardian.core.recording import Spoken
 from guardian.core.tokens import Hypothesis, Token
 from guardian.core.violations import Level, Role, Status, ViolationChange
 from guardian.ears import rules_for
@@ -94,6 +95,35 @@ class Told:
 
     def voice(self, config=None):
         return VoiceWay(Role.MERCHANT, self.hearing, config or WorkConfig())
+
+
+def test_what_is_kept_is_every_piece_whoever_listens_and_whatever_was_said():
+    told, kept = Told(None), []
+    told.hearing = replace(told.hearing, keep=lambda *piece: kept.append(piece))
+    spoken = Spoken(Role.MERCHANT, "e", Hypothesis((Token("hello", 0.0, 0.4),), True, "en"))
+
+    class Says(SlowEars):
+        def hear(self, chunk):
+            return HearingNotes(said=(spoken,))
+
+    told.hearing = replace(told.hearing, open=lambda role: Says())
+
+    async def main():
+        voice = told.voice()
+        async with asyncio.TaskGroup() as tasks:
+            run = tasks.create_task(voice.run())
+            told.t = 1.5
+            voice.muted = True
+            voice.put(Sound("muted"))
+            await told.until(lambda: told.heard)
+            voice.allowed = False
+            voice.put(Sound("not listened to"))
+            run.cancel()
+        voice.close()
+
+    asyncio.run(main())
+    assert kept == [(Role.MERCHANT, Sound(name), 1.5) for name in ("muted", "not listened to")]
+    assert told.heard[0].said == (spoken,)
 
 
 def test_nothing_said_is_told_once_consent_is_withdrawn():

@@ -116,3 +116,14 @@ def test_every_violation_is_detected_once_and_ends_at_most_once(looks):
         assert history[0] is Status.DETECTED
         assert len(history) <= 2
         assert Status.DETECTED not in history[1:]
+
+
+def test_another_rule_of_the_category_right_after_is_the_same_attempt_unless_it_is_graver():
+    first, next_words = hit(of=rule("hint.reach")), hit(2.0, 2.4, of=rule("hint.channel"))
+    one = attempts()
+    changes = [change for now in (2.1, 2.5, 2.8) for change in one.see(look(now, first, next_words))]
+    assert {change.id for change in changes} == {"v0"}
+    one = attempts()
+    graver = hit(2.0, 2.4, of=rule("pay", level=Level.BLOCK))
+    changes = [change for now in (2.1, 2.5, 2.8) for change in one.see(look(now, first, graver))]
+    assert {change.id for change in changes} == {"v0", "v1"}

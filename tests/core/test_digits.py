@@ -1,5 +1,7 @@
 """Numbers that are spoken digit by digit are put together; prices and sizes are left alone."""
 
+from dataclasses import replace
+
 import pytest
 
 from guardian.core.digits import digit_runs, luhn
@@ -25,10 +27,29 @@ def kinds(text):
         ("five five five oh one hundred", "55501" + "00"),
         ("call 138 0013 8000", "13800138000"),
         ("eighty eight twenty three", "8823"),
+        ("三个零，再四个一", "0001111"),
+        ("three zeros, then two sixes", "00066"),
+        ("five five five, uh, hang on, oh one", "55501"),
+        ("一五五，后头是零零零", "155000"),
     ],
 )
 def test_digits_are_gathered(text, expected):
     assert digits(text) == [expected]
+
+
+def unsure(text, *others):
+    """Units of a text; others: (place, what it may have been)."""
+    units = list(units_of_text(text))
+    for at, other in others:
+        units[at] = replace(units[at], others=units_of_text(other))
+    return [run.digits for run in digit_runs(units)]
+
+
+def test_what_may_have_been_a_digit_is_one_between_digits():
+    assert unsure("一三九三雨五六七八九零", (4, "五")) == ["13935567890"]
+    assert unsure("一三九三雨五六七八九零") == ["1393", "567890"]
+    assert unsure("一三九，再来次个零", (5, "四")) == ["1390000"]
+    assert unsure("五六七雨", (3, "五")) == ["567"], "what follows a number is no part of it"
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,38 @@ def test_two_faces_that_cross_stay_two():
         assert len([one for one in shown if not one.held]) == 2
 
 
+@pytest.mark.parametrize(
+    ("other", "kept"),
+    [
+        (face(x=106, y=105, h=40), False),
+        (face(x=92, y=72, w=70, h=80), True),
+        (face(x=142), True),
+        (face(y=135), True),
+    ],
+    ids=["a part of it", "much larger", "beside it", "below it"],
+)
+def test_a_box_that_can_only_be_of_a_face_seen_now_is_not_held(other, kept):
+    tracks = FaceTracks(0.7)
+    assert len(tracks.update((face(), other), 0.0, REVISIT)) == 2
+    shown = [len(tracks.update((face(),), i / FPS, REVISIT)) for i in range(1, 6)]
+    assert shown == [2, 2] + [1 + kept] * 3
+
+
+def test_a_face_hardly_seen_lets_go_of_no_other():
+    tracks = FaceTracks(0.7)
+    for i in range(6):
+        seen = (face(score=0.5),) if i else (face(score=0.5), face(x=106, y=105, h=40))
+        assert len(tracks.update(seen, i / FPS, REVISIT)) == 2
+
+
+def test_a_moving_face_is_expected_where_it_goes():
+    tracks = FaceTracks(0.7)
+    for i in range(10):
+        tracks.update((face(x=100 + 6 * i),), i / FPS, REVISIT)
+    (box,) = tracks.expected(10 / FPS)
+    assert covers(box, face(x=160).box)
+
+
 def test_no_answer_drops_nobody():
     tracks = FaceTracks(0.7)
     tracks.update((face(),), 0.0, REVISIT)

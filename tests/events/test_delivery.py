@@ -1,17 +1,25 @@
 import asyncio
 import base64
+import errno
 import json
+import os
 import resource
 import threading
+import time
 from contextlib import asynccontextmanager
 
 import pytest
 
-from guardian.core.errors import ConfigError, Unavailable
-from guardian.events.delivery import TOTAL_S, DeliveryFailed, wait_before
-from guardian.events.pump import Pump
+from guardian.core.clock import SteadyClock
+from guardian.core.delivery import DeadFilter, Due, Route
+from guardian.core.errors import ConfigError, StoreFault, Unavailable
+from guardian.events.delivery import DeliveryFailed, Schedule
+from guardian.events.pump import Pace, Pump
 from guardian.events.sinks import FileSink, WebhookSink, WebhookTarget
+from guardian.store.database import StoreConfig
+from guardian.store.dead_letters import DeadLetters
 from guardian.store.outbox import Entry, Outbox
+from guardian.store.upgrade import open_store
 from tests.events.receiver import receiving
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
@@ -26,15 +34,24 @@ def entries(count, call_id="c"):
     return [Entry(call_id, 0.0, seal)] * count
 
 
-def at_once(attempts, failure):
-    return None if failure.permanent and attempts >= 3 else 0.0
+def event(event_id="c-1", body=b"{}"):
+    return Due(event_id, "c", 1, "call.joined", body, 0)
+
+
+def at_once():
+    return Pace(SteadyClock(), Schedule((0.001,) * 1000))
 
 
 @pytest.fixture
-def outbox(tmp_path):
-    store = Outbox(tmp_path / "guardian.db", ["hook"])
-    yield store
-    store.close()
+def store(tmp_path):
+    database = open_store(StoreConfig(tmp_path / "guardian.db"))
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def outbox(store):
+    return Outbox(store, [Route("hook")])
 
 
 def hook(url, *secrets, allow_private=True):
@@ -55,7 +72,7 @@ async def pumping(outbox, sink):
                 told.clear()
                 await told.wait()
 
-    pump = Pump(outbox, [sink], hear, at_once)
+    pump = Pump(outbox, [sink], hear, at_once())
     pump.until = until
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(pump.run())
@@ -91,13 +108,14 @@ def test_a_new_event_leaves_at_once(outbox):
 
 def test_delivery_goes_on_after_a_restart(tmp_path):
     async def deliver(answers, outcome, count):
-        store = Outbox(tmp_path / "guardian.db", ["hook"])
+        database = open_store(StoreConfig(tmp_path / "guardian.db"))
+        outbox = Outbox(database, [Route("hook")])
         async with receiving(SECRET, answers) as receiver:
-            if not store.of_call("c", 0, 1):
-                store.append(entries(3))
-            async with pumping(store, hook(receiver.url)) as pump:
+            if not outbox.of_call("c", 0, 1):
+                outbox.append(entries(3))
+            async with pumping(outbox, hook(receiver.url)) as pump:
                 await pump.until(outcome, count)
-        store.close()
+        database.close()
         return [event["id"] for event in receiver.taken]
 
     first = asyncio.run(deliver(["204 Yes"] + ["500 No"] * 1000, "failed", 2))
@@ -110,14 +128,14 @@ def test_what_was_delivered_is_not_sent_again_while_the_disk_is_full(outbox, mon
     monkeypatch.setattr("guardian.events.pump._DISK_S", 0.001)
     outbox.append(entries(2))
     refusals = [Unavailable("full")] * 5
-    done = outbox.done
+    record = outbox.record
 
-    def full_at_first(sink, event_id):
+    def full_at_first(outcomes):
         if refusals:
             raise refusals.pop()
-        done(sink, event_id)
+        record(outcomes)
 
-    monkeypatch.setattr(outbox, "done", full_at_first)
+    monkeypatch.setattr(outbox, "record", full_at_first)
 
     async def main():
         async with receiving(SECRET) as receiver, pumping(outbox, hook(receiver.url)) as pump:
@@ -128,25 +146,53 @@ def test_what_was_delivered_is_not_sent_again_while_the_disk_is_full(outbox, mon
     assert not refusals
 
 
+def test_rows_that_cannot_be_read_or_written_hold_nobody_else_up(outbox, monkeypatch):
+    monkeypatch.setattr("guardian.events.pump._LOOK_S", 0.01)
+    outbox.append([*entries(2), *entries(1, "odd")])
+    faults, record, look = [ValueError("no such state"), StoreFault("odd")], outbox.record, outbox.look
+
+    def records_no_odd_one(outcomes):
+        if any(one.call_id == "odd" for one in outcomes):
+            raise TypeError("odd")
+        record(outcomes)
+
+    def looks_the_third_time(*given):
+        if faults:
+            raise faults.pop()
+        return look(*given)
+
+    monkeypatch.setattr(outbox, "record", records_no_odd_one)
+    monkeypatch.setattr(outbox, "look", looks_the_third_time)
+
+    async def main():
+        async with receiving(SECRET) as receiver, pumping(outbox, hook(receiver.url)) as pump:
+            await pump.until("delivered", 2)
+            return receiver.tries
+
+    tries = asyncio.run(main())
+    assert [name for name in tries if name.startswith("c")] == ["c-1", "c-2"]
+
+
 def test_what_ends_while_the_store_is_read_is_not_sent_again(outbox, monkeypatch):
     outbox.append(entries(1))
     looked, marked, tries = threading.Event(), threading.Event(), []
-    due = outbox.due
+    look = outbox.look
 
     def slow_look(sink, now, limit):
-        found = due(sink, now, limit)
+        found = look(sink, now, limit)
         if tries and not looked.is_set():
             looked.set()
             assert marked.wait(10)
         return found
 
-    monkeypatch.setattr(outbox, "due", slow_look)
+    monkeypatch.setattr(outbox, "look", slow_look)
 
     class Slow:
         name, timeout_s = "hook", 10.0
 
-        async def deliver(self, event_id, body):
-            tries.append(event_id)
+        async def deliver(self, event):
+            tries.append(event.event_id)
+            self.pump.wake()
             await asyncio.to_thread(looked.wait, 10)
 
     async def main():
@@ -157,7 +203,8 @@ def test_what_ends_while_the_store_is_read_is_not_sent_again(outbox, monkeypatch
                 both.set()
             marked.set()
 
-        pump = Pump(outbox, [Slow()], hear, at_once)
+        slow = Slow()
+        pump = slow.pump = Pump(outbox, [slow], hear, at_once())
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(pump.run())
             await asyncio.to_thread(marked.wait, 10)
@@ -188,7 +235,7 @@ def test_both_keys_verify_while_rotating(outbox):
     async def main(secret):
         async with receiving(secret) as receiver:
             sink = hook(receiver.url, SECRET, OLD)
-            await sink.deliver("c-1", b'{"id": "c-1"}')
+            await sink.deliver(event(body=b'{"id": "c-1"}'))
             await sink.close()
             return receiver.taken
 
@@ -214,7 +261,7 @@ def test_private_addresses_are_refused(host):
         sink = hook(f"https://{host}/x", allow_private=False)
         try:
             with pytest.raises(DeliveryFailed, match="private"):
-                await sink.deliver("a", b"{}")
+                await sink.deliver(event())
         finally:
             await sink.close()
 
@@ -227,13 +274,60 @@ def test_a_secret_that_is_none_is_named():
 
 
 def test_the_schedule_is_quick_at_first_and_ends_after_three_days():
-    waits = []
-    while (wait := wait_before(len(waits) + 1)) is not None:
+    waits, schedule = [], Schedule()
+    while (wait := schedule.wait_before(len(waits) + 1)) is not None:
         waits.append(wait)
     assert sum(waits[:3]) < 60
-    assert 2.5 * 86400 < TOTAL_S < 4 * 86400
-    assert wait_before(3, DeliveryFailed("no", permanent="HTTP 404")) is None
-    assert wait_before(1, DeliveryFailed("later", retry_after=600.0)) == 600.0
+    assert 2.5 * 86400 < sum(schedule.waits) < 4 * 86400
+    assert schedule.wait_before(3, DeliveryFailed("no", permanent="HTTP 404")) is None
+    assert schedule.wait_before(1, DeliveryFailed("later", retry_after=600.0)) == 600.0
+
+
+def test_a_receiver_that_is_gone_is_left_alone_until_it_is_enabled(store, outbox):
+    async def main():
+        async with receiving(SECRET, ["204 Yes", "410 Gone"]) as receiver:
+            outbox.append([*entries(3), *entries(1, "d")])
+            async with pumping(outbox, hook(receiver.url)) as pump:
+                await pump.until("disabled", 1)
+                await pump.until("delivered", len(receiver.taken))
+                outbox.append(entries(1, "e"))
+                pump.wake()
+                before = len(receiver.tries)
+                letters = DeadLetters(store, [Route("hook")])
+                (state,) = letters.endpoints()
+                assert state.disabled_at is not None
+                assert "410" in state.reason
+                assert state.dead == 0
+                assert letters.enable("hook")
+                pump.wake()
+                await pump.until("delivered", 5)
+            assert before <= 5
+            return receiver.taken
+
+    taken = [event["id"] for event in asyncio.run(main())]
+    assert sorted(taken) == ["c-1", "c-2", "c-3", "d-1", "e-1"]
+    assert [name for name in taken if name.startswith("c")] == ["c-1", "c-2", "c-3"]
+
+
+def test_dead_letters_are_delivered_anew_when_somebody_asks(store, outbox):
+    letters = DeadLetters(store, [Route("hook")])
+
+    async def main():
+        async with receiving(SECRET, ["404 No"] * 3) as receiver:
+            outbox.append(entries(2))
+            async with pumping(outbox, hook(receiver.url)) as pump:
+                await pump.until("delivered", 1)
+                (letter,) = letters.found(DeadFilter(call_id="c"), 9)
+                assert (letter.event_id, letter.attempts, letter.error) == ("c-1", 3, "hook: HTTP 404")
+                assert letters.count(DeadFilter(endpoint="other")) == 0
+                assert letters.replay(DeadFilter(event_ids=("c-2",)), time.time()) == 0
+                assert letters.replay(DeadFilter(endpoint="hook"), time.time()) == 1
+                pump.wake()
+                await pump.until("delivered", 2)
+            return [event["id"] for event in receiver.taken]
+
+    assert asyncio.run(main()) == ["c-2", "c-1"]
+    assert letters.count(DeadFilter()) == 0
 
 
 def test_the_file_has_one_line_per_event_also_after_a_torn_one(tmp_path):
@@ -242,8 +336,8 @@ def test_the_file_has_one_line_per_event_also_after_a_torn_one(tmp_path):
     sink = FileSink(path)
 
     async def main():
-        await sink.deliver("a", '{"a": "微信"}'.encode())
-        await sink.deliver("b", b'{"b": 2}')
+        await sink.deliver(event(body='{"a": "微信"}'.encode()))
+        await sink.deliver(event(body=b'{"b": 2}'))
 
     asyncio.run(main())
     lines = path.read_bytes().decode().splitlines()
@@ -256,14 +350,49 @@ def test_a_full_disk_leaves_no_half_line_in_the_file(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     async def main():
-        await sink.deliver("a", b'{"a": 1}')
+        await sink.deliver(event(body=b'{"a": 1}'))
         resource.setrlimit(resource.RLIMIT_FSIZE, (15, before[1]))
         try:
             with pytest.raises(DeliveryFailed):
-                await sink.deliver("b", b'{"b": 2}')
+                await sink.deliver(event(body=b'{"b": 2}'))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        await sink.deliver("b", b'{"b": 2}')
+        await sink.deliver(event(body=b'{"b": 2}'))
 
     asyncio.run(main())
     assert [json.loads(line) for line in path.read_text().splitlines()] == [{"a": 1}, {"b": 2}]
+
+
+def test_a_line_that_is_taken_back_takes_no_other_with_it(tmp_path, monkeypatch):
+    path = tmp_path / "events.jsonl"
+    sink = FileSink(path)
+    synced, others, fsync = [], threading.Event(), os.fsync
+
+    def full_at_first(handle):
+        synced.append(handle)
+        if len(synced) == 1:
+            # As long as another may take to write its line meanwhile, if it is let.
+            others.wait(0.5)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(handle)
+        others.set()
+
+    monkeypatch.setattr("guardian.events.sinks.os.fsync", full_at_first)
+
+    delivered, refused = set(), []
+
+    async def deliver(number):
+        try:
+            await sink.deliver(event(body=b'{"a": %d}' % number))
+            delivered.add(number)
+        except DeliveryFailed:
+            refused.append(number)
+
+    async def main():
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(4):
+                tasks.create_task(deliver(number))
+
+    asyncio.run(main())
+    assert len(refused) == 1
+    assert {json.loads(line)["a"] for line in path.read_text().splitlines()} == delivered

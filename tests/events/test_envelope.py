@@ -104,7 +104,7 @@ def test_a_violation_is_a_cloudevent_with_its_facts(envelope):
     assert data["call"]["notice_version"] == "zh-2026-10"
     assert data["latency"]["speech_end_to_detect_ms"] == 863
     assert data["video"]["mode"] == "selfie"
-    assert data["worker"] == {"version": "0.1.0", "instance": "host-1"}
+    assert data["worker"] == {"version": "0.1.0", "instance": "host-1", "config_hash": ""}
     assert "penalty" in data["decision"]["requires_human_before"]
 
 

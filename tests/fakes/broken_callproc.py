@@ -35,9 +35,13 @@ class BrokenFaces:
     name = "broken"
     looks = revisit = 1
     whole_share = 1.0
+    everywhere = False
 
     def __init__(self, what, at):
         self._what, self._at, self._asked = what, at, -1
+
+    def restart(self):
+        pass
 
     def find(self, planes):
         self._asked += 1

@@ -23,6 +23,7 @@ class FakeHost:
         self.scopes: dict[str, tuple[Scope, ...]] = {}
         self.hung_up: list[tuple[str, str | None]] = []
         self.rules: dict[str, str] = {}
+        self.clips: dict[str, str] = {}
         self.fragments: list[tuple[str, str]] = []
         self.places: list[tuple[str, Role, Place]] = []
         self.offers = 0
@@ -63,6 +64,10 @@ class FakeHost:
     async def set_scopes(self, call_id: str, scopes: Sequence[Scope]) -> None:
         self._known(call_id)
         self.scopes[call_id] = tuple(scopes)
+
+    async def keep(self, call_id: str, event_id: str) -> str | None:
+        self._known(call_id)
+        return self.clips.get(call_id)
 
     async def use_rules(self, call_id: str, rules: str) -> None:
         self._known(call_id)

@@ -31,11 +31,17 @@ class Scripted:
     whole_share: float = 1.0
     pace: int = 1
     beside: bool = False
+    everywhere: bool = False
+    expected: tuple[Box, ...] = ()
     asked: int = 0
+    restarts: int = 0
     _left: list[Answer] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._left = list(self.answers)
+
+    def restart(self) -> None:
+        self.restarts += 1
 
     def find(self, planes: Planes) -> Any:
         self.asked += 1

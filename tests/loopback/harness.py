@@ -51,6 +51,7 @@ class Server:
     url: str
     process: subprocess.Popen
     folder: Path
+    api_key: str | None = None
 
     def events(self) -> list[dict]:
         """Everything the event file holds by now."""
@@ -122,8 +123,9 @@ class ToneTrack(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self) -> None:
+    def __init__(self, hertz: int = 440) -> None:
         super().__init__()
+        self._hertz = hertz
         self._start = None
         self._at = 0
 
@@ -135,7 +137,7 @@ class ToneTrack(MediaStreamTrack):
         await asyncio.sleep(max(0.0, self._start + self._at / 48000 - now))
         t = (self._at + np.arange(960)) / 48000
         frame = av.AudioFrame.from_ndarray(
-            (8000 * np.sin(2 * np.pi * 440 * t)).astype(np.int16).reshape(1, -1), "s16", "mono"
+            (8000 * np.sin(2 * np.pi * self._hertz * t)).astype(np.int16).reshape(1, -1), "s16", "mono"
         )
         frame.sample_rate, frame.pts, frame.time_base = 48000, self._at, Fraction(1, 48000)
         self._at += 960
@@ -224,7 +226,7 @@ class Call:
 @asynccontextmanager
 async def calling(server: Server, with_shopper: bool = True, **fields):
     """A call with both peers connected; everything is closed at the end."""
-    async with CallClient(server.url) as client:
+    async with CallClient(server.url, server.api_key) as client:
         call_id, legs = await client.create(**{"mode": "selfie", **fields})
         merchant, shopper = new_peer(), new_peer()
         view = View()

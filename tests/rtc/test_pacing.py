@@ -73,3 +73,5 @@ def test_key_frames_come_only_when_asked_for_or_every_so_often():
     assert not any(quiet.is_due(i) for i in range(1, 1000))
     assert not steady.is_due(4.9)
     assert steady.is_due(5.0)
+    assert not quiet.is_due(4.4, wished_s=4.5)
+    assert quiet.is_due(4.5, wished_s=4.5)

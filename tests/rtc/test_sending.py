@@ -34,7 +34,7 @@ from aiortc.rtp import (
 
 from guardian.core.config import MediaConfig
 from guardian.rtc import compat
-from guardian.rtc.compat.frames import is_key_frame
+from guardian.rtc.compat.frames import is_key_frame, vp8_body
 from guardian.rtc.compat.packets import PacketBook
 from guardian.rtc.encoding import Order, VideoEncoding
 from guardian.rtc.peer import Outgoing, Peer
@@ -146,6 +146,19 @@ def test_packets_are_as_others_read_them():
     now = int(time.time() * (1 << 18)) & 0xFFFFFF
     assert all((now - p.extensions.abs_send_time) % (1 << 24) < 30 << 18 for p in packets)
     assert sender.counts() == {"resent": 0, "key_frames_sent": 1, "send_failures": 0}
+
+
+def test_setting_the_clock_moves_no_time_that_is_sent(monkeypatch):
+    wall = time.time
+
+    async def set_back(_, wire):
+        await wire.first_sent()
+        monkeypatch.setattr(time, "time", lambda: wall() - 86_432)
+
+    wire, sender = asyncio.run(send((picture(i) for i in range(5)), while_sending=set_back))
+    now = int(wall() * (1 << 18)) & 0xFFFFFF
+    packets = wire.packets(sender._ssrc)
+    assert all((now - p.extensions.abs_send_time) % (1 << 24) < 30 << 18 for p in packets)
 
 
 def test_a_packet_is_sent_again_on_the_retransmission_stream():
@@ -296,6 +309,16 @@ def test_the_ticket_of_a_picture_is_told():
     assert ms > 0
     assert done <= time.monotonic()
     assert thread.startswith("encode-")
+
+
+def test_who_keeps_a_picture_is_given_what_is_sent():
+    kept, frames = [], [picture(i) for i in range(3)]
+    for frame in frames:
+        frame.opaque = compat.Ticket(lambda _ms, _done: None, lambda *encoded: kept.append(encoded))
+    wire, sender = asyncio.run(send(frames))
+    assert [(codec, key) for codec, _, key in kept] == [("VP8", True), ("VP8", False), ("VP8", False)]
+    sent = b"".join(vp8_body(packet.payload) for packet in wire.packets(sender._ssrc))
+    assert sent == b"".join(data for _, data, _ in kept)
 
 
 def test_stopping_while_a_picture_is_being_encoded_does_not_wait_for_it():

@@ -152,3 +152,15 @@ def test_any_chunks_in_any_time_are_taken(parts):
     for t, size, level in parts:
         assert ears.hear(AudioChunk(np.full(size, level, np.int16), t)) is not None
     assert ears.finish() is not None
+
+
+def test_words_are_told_while_they_are_said_and_once_more_when_the_utterance_is_over():
+    ears, said = chain(lambda: Says(PHRASE)), []
+    for part in (sound(1.5), sound(1.0, 1.5, level=0)):
+        for chunk in part:
+            said += ears.hear(chunk).said
+    said += ears.finish().said
+    assert {(one.role, one.engine, one.said.language) for one in said} == {(Role.MERCHANT, "says", "zh")}
+    assert [one.said.final for one in said] == [False] * (len(said) - 1) + [True]
+    assert [len(one.said.tokens) for one in said] == [1, 2, 3, 4, 4]
+    assert (said[-1].t_start, said[-1].t_end) == (said[0].t_start, said[-1].said.tokens[-1].t_end)

@@ -14,7 +14,7 @@ from guardian.models import ModelStore
 from guardian.resources import resource
 from guardian.speech.audio import chunks_of
 from guardian.speech.syllables import SYLLABLES_ZH, numbered
-from guardian.speech.transducer import Transducer, TransducerRecogniser
+from guardian.speech.transducer import Piece, Transducer, TransducerRecogniser
 from guardian.speech.vad import WINDOW, SileroVad
 from guardian.speech.words import WORDS_EN
 
@@ -44,6 +44,20 @@ def clip(name):
 )
 def test_tone_marks_become_numbers(piece, expected):
     assert numbered(piece) == expected
+
+
+def test_what_a_syllable_may_have_been_instead_is_told_with_it():
+    pieces = [
+        Piece("b", 1.0, 0.8, (("f", 0.4),)),
+        Piece("ā", 1.1, 0.6, (("á", 0.5), ("āng", 0.3), ("áng", 0.2))),
+        Piece("w", 1.4, 0.9),
+        Piece("ǒ", 1.5, 0.9),
+    ]
+    first, second = SYLLABLES_ZH.join(pieces)
+    assert (first.text, second.text) == ("ba1", "wo3")
+    # All tones of a final together.
+    assert first.others == (("fa1", 0.4), ("bang1", 0.333), ("fang1", 0.133))
+    assert second.others == ()
 
 
 def test_mandarin_becomes_timed_syllables(weights, shared_media):

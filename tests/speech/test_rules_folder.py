@@ -59,6 +59,93 @@ def test_an_exception_excuses_one_clause_only(tmp_path):
     assert ("contact.add", "") in ids(rules, "不能说话，您加微信")
 
 
+OTHER = """
+terms:
+  channel: [微信, whatsapp]
+contexts:
+  negated: {CONTEXT}
+rules:
+  - id: contact.add
+    category: contact_exchange
+    patterns: ["PATTERN"]
+    exceptions: [negated]
+"""
+
+
+def context(fields, pattern="加 ~4 {channel}"):
+    """Rules with one context and one pattern."""
+    return OTHER.replace("CONTEXT", fields).replace("PATTERN", pattern)
+
+
+def test_a_context_is_none_where_its_words_say_something_else(tmp_path):
+    rules = rules_of(
+        tmp_path, context('where: before, within: 4, patterns: ["不要"], unless: ["要不要", "不要 ~0 紧"]')
+    )
+    assert ids(rules, "不要加微信") == [("contact.add", "negated")]
+    assert ids(rules, "要不要加微信") == [("contact.add", "")]
+    assert ids(rules, "不要紧加微信") == [("contact.add", "")]
+
+
+def test_a_context_may_reach_over_clauses(tmp_path):
+    rules = rules_of(tmp_path, context('where: before, within: 9, clauses: 1, patterns: ["有人!"]'))
+    assert ids(rules, "有人找我，说加微信") == [("contact.add", "negated")]
+    assert ids(rules, "有人找我，他说，加微信") == [("contact.add", "")]
+
+
+def test_a_negation_between_the_steps_excuses(tmp_path):
+    rules = rules_of(
+        tmp_path, context('where: inside, within: 1, patterns: ["不"], unless: ["全部"]', "{channel} ~4 加")
+    )
+    assert ids(rules, "微信我们不加") == [("contact.add", "negated")]
+    assert ids(rules, "微信我们全部加") == [("contact.add", "")]
+    assert ids(rules, "不是微信我们加") == [("contact.add", "")]
+
+
+def test_steps_may_stand_in_any_order_within_a_reach(tmp_path):
+    rules = rules_of(tmp_path, context('where: near, within: 0, patterns: ["没有"]', "{channel} &3 便宜"))
+    assert ids(rules, "便宜点微信") == ids(rules, "微信更便宜") == [("contact.add", "")]
+    assert not ids(rules, "微信您看看有多便宜")
+
+
+def test_a_phrase_can_be_meant_as_it_is_said(tmp_path):
+    text = GOOD.replace('["加 ~2 {channel}", "{channel} & 便宜"]', '["骗子!", "wanted_me!"]')
+    rules = rules_of(tmp_path, text)
+    for said in ("他是骗子", "he wanted me"):
+        assert ids(rules, said)
+    for said in ("看片子", "tell me if you want me"):
+        assert not ids(rules, said)
+
+
+def test_a_part_of_a_whole_word_is_not_heard(tmp_path):
+    rules = rules_of(tmp_path, GOOD.replace("terms:", "terms:\n  whole: [加湿器]"))
+    assert not ids(rules, "加湿器微信")
+    assert ids(rules, "加湿地微信")
+
+
+def test_weak_hits_add_up_side_by_side_and_soon(tmp_path):
+    text = """
+rules:
+  - {id: a.one, category: harassment, weight: 0.35, patterns: ["微信"]}
+  - {id: a.two, category: harassment, weight: 0.35, patterns: ["便宜", "微信"]}
+"""
+    rules = rules_of(tmp_path, text)
+    assert judged("微信便宜", rules, Role.MERCHANT).flagged
+    assert not judged("微信", rules, Role.MERCHANT).flagged
+    assert not judged("微信" + "好" * 30 + "便宜", rules, Role.MERCHANT).flagged
+
+
+def test_what_only_sounds_alike_adds_up_with_nothing(tmp_path):
+    text = """
+rules:
+  - {id: a.one, category: harassment, weight: 0.4, patterns: ["一个东西"]}
+  - {id: a.two, category: harassment, weight: 0.4, patterns: ["私下"]}
+"""
+    rules = rules_of(tmp_path, text)
+    assert judged("一个东西私下", rules, Role.MERCHANT).flagged
+    assert len(ids(rules, "一个东西是下")) == 2
+    assert not judged("一个东西是下", rules, Role.MERCHANT).flagged
+
+
 def test_a_rule_for_the_merchant_leaves_the_shopper_alone(tmp_path):
     rules = rules_of(tmp_path, GOOD + "    speaker: merchant\n")
     assert ids(rules, "加微信")
@@ -110,6 +197,10 @@ def test_a_rule_says_who_owns_it_and_what_it_stands_for(tmp_path):
         (GOOD.replace("加 ~2 {channel}", "加 ~2"), 9, "ends with a gap"),
         (GOOD.replace("微信, whatsapp", "'!!'"), 3, "nobody can say"),
         (GOOD.replace("within: 4", "within: many"), 5, "within"),
+        (GOOD.replace("within: 4", "clauses: many"), 5, "clauses"),
+        (GOOD.replace("within: 4", "unless: [], within: 4"), 5, "unless"),
+        (GOOD.replace("{channel} & 便宜", "{channel} ~2 您 & 便宜"), 9, "&2"),
+        (GOOD.replace("{channel} & 便宜", "{channel} 您 & 便宜"), 9, "between all"),
         (GOOD + GOOD[GOOD.index("  - id") :], 11, "twice"),
         ("rules: 5", 1, "list of rules"),
         ("rules: [5]", 1, "- id"),

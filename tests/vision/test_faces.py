@@ -18,6 +18,7 @@ from guardian.vision.faces import TurningFaceFinder
 from guardian.vision.looks import WHOLE, Rota, Round, far_sighted, fit, short_sighted
 from guardian.vision.people import SelfieSegmenter
 from guardian.vision.yunet import YuNet
+from tests.fakes.vision import Scripted, Steps, nobody
 
 
 def portrait(size):
@@ -248,6 +249,63 @@ def test_nothing_is_known_of_a_new_scene_until_it_was_seen_everywhere():
     assert max(looks) < everything * 0.7, "no picture waits for all of it"
 
 
+class Broken(Exception):
+    pass
+
+
+class FailsOnce(NoFace):
+    """Fails at one of its looks."""
+
+    def __init__(self, at):
+        self._looks, self._at = 0, at
+
+    def detect(self, bgr):
+        self._looks += 1
+        if self._looks == self._at:
+            raise Broken
+        return super().detect(bgr)
+
+
+@pytest.mark.parametrize(("scenes", "at"), [([110], 1), ([110], 9), ([110, 180], 17), ([110, 180, 180], 25)])
+def test_a_look_that_failed_leaves_no_part_of_a_new_scene_unseen(scenes, at):
+    everything = every_look(TurningFaceFinder(NoFace()), wall(0))
+    finder = TurningFaceFinder(FailsOnce(at))
+    for tone in scenes[:-1]:
+        finder.find(wall(0, tone=tone))
+    with pytest.raises(Broken):
+        finder.find(wall(0, tone=scenes[-1]))
+    assert isinstance(finder.find(wall(0, tone=scenes[-1])), Seen)
+    assert (finder.looks, finder.everywhere) == (everything, True)
+
+
+def in_private(chain, protect):
+    chain.mode = Mode.PRIVATE
+    protect()
+    chain.mode = Mode.SELFIE
+
+
+def another_camera(chain, protect):
+    chain.distrust("a new camera")
+    protect()
+
+
+@pytest.mark.parametrize("meanwhile", [in_private, another_camera])
+def test_what_a_picture_holds_is_proven_anew_though_it_looks_like_the_one_before(meanwhile):
+    finder, clock = TurningFaceFinder(NoFace()), Steps()
+    chain = VideoChain(finder, Scripted([nobody]), VisionConfig(), Mode.SELFIE, clock)
+
+    def protect():
+        clock.now += 1 / 30
+        chain.protect(RawFrame(wall(0), clock.now, clock.now))
+        return finder.looks
+
+    everything = protect()
+    assert max(protect() for _ in range(60)) < everything
+    meanwhile(chain, protect)
+    assert protect() == everything
+    assert max(protect() for _ in range(60)) < everything
+
+
 def test_pictures_are_known_while_one_scene_follows_another():
     finder = TurningFaceFinder(NoFace())
     everything = every_look(finder, wall(0)) - 1
@@ -297,6 +355,51 @@ def test_a_second_glance_is_for_what_is_not_known_yet():
     for answer in (finder.find(picture) for _ in range(3)):
         assert isinstance(answer, Seen)
         assert [round(face.score, 1) for face in answer.value] == [0.9]
+
+
+class SeesWhatIsShownLargeEnough:
+    """A bright square, where it has 16 pixels or more."""
+
+    name, multiple = "sees what is shown large enough", 32
+
+    def detect(self, bgr):
+        x, y, w, h = cv2.boundingRect((bgr[:, :, 1] > 180).astype(np.uint8))
+        return np.array([[x, y, w, h, 0.9]] if w >= 16 else [], np.float32).reshape(-1, 5)
+
+
+def spot(x, y, side=14):
+    """A grey picture with a small bright square, its left upper corner there."""
+    picture = Planes(np.full((480, 640), 90, np.uint8), *(np.full((240, 320), 128, np.uint8) for _ in "uv"))
+    picture.y[y : y + side, x : x + side] = 250
+    return picture
+
+
+def test_a_face_too_small_for_the_whole_picture_is_followed_where_it_should_be():
+    finder = TurningFaceFinder(SeesWhatIsShownLargeEnough(), lambda _w, _h: ())
+    assert finder.find(spot(300, 200)).value == ()
+    for i in range(8):
+        finder.expected = (Box(300 + 10 * i, 200, 14, 14),)
+        (face,) = finder.find(spot(310 + 10 * i, 204)).value
+        assert face.box.iou(Box(310 + 10 * i, 204, 14, 14)) > 0.5
+    finder.expected = (Box(60, 60, 14, 14),)
+    assert finder.find(spot(390, 204)).value == (), "nobody is where somebody should be"
+    finder.expected = (Box(-90, -90, 14, 14), Box(900, 20, 8, 8))
+    assert finder.find(spot(390, 204)).value == (), "nor outside of the picture"
+
+
+def test_no_time_is_spent_on_following_when_there_is_none():
+    finder = TurningFaceFinder(SeesWhatIsShownLargeEnough(), lambda _w, _h: ())
+    finder.expected, finder.whole_share = (Box(300, 200, 14, 14),), 0.5
+    assert finder.find(spot(300, 200)).value == ()
+
+
+def test_it_says_when_a_new_scene_has_been_seen_everywhere():
+    finder = TurningFaceFinder(NoFace())
+    said = []
+    for tone in (100, 100, 180, 180, 180):
+        finder.find(wall(0, tone=tone))
+        said.append(finder.everywhere)
+    assert said == [True, False, False, True, False]
 
 
 def test_a_hand_that_shakes_is_no_new_scene():

@@ -110,6 +110,21 @@ def test_masks_come_as_often_however_few_pictures_do():
         cadence.answered()
 
 
+def test_somebody_who_comes_in_is_looked_for_at_once_where_the_rest_is_shown():
+    before, after = grey(100), grey(100)
+    after.y[320:380, 500:550] = 220
+    asked = {}
+    for wary in (False, True):
+        cadence = Cadence(3)
+        cadence.wary = wary
+        for _ in range(FIRST):
+            assert cadence.due(before)
+            cadence.answered()
+        asked[wary] = [cadence.due(after) for _ in range(4)]
+    assert asked[True][:2] == [False, True]
+    assert not any(asked[False])
+
+
 def grey(level):
     return Planes(*(np.full((h, w), level, np.uint8) for h, w in ((480, 640), (240, 320), (240, 320))))
 

@@ -65,7 +65,7 @@ class Listening:
 
     def hear(self, sound: Sequence[AudioChunk]) -> Taken:
         """The whole sound, from silence on, in chunks as a call would bring them."""
-        digest = _digest(sound)
+        digest = digest_of(sound)
         tape = self._tapes.find(self.engine, digest)
         if tape is not None:
             self._recorder.play(tape)
@@ -120,7 +120,8 @@ def listeners(
     return found, missing
 
 
-def _digest(sound: Iterable[AudioChunk]) -> str:
+def digest_of(sound: Iterable[AudioChunk]) -> str:
+    """The name of a sound among tapes."""
     digest = hashlib.sha1(usedforsecurity=False)
     for chunk in sound:
         digest.update(f"{chunk.t:.4f}".encode() + chunk.samples.tobytes())

@@ -10,12 +10,13 @@ import gzip
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 from guardian.core.frames import AudioChunk
 from guardian.core.ports import Recogniser
-from guardian.core.tokens import Hypothesis, Token
+from guardian.core.tokens import Hypothesis, Token, UnsureToken
 
 FOLDER = "GUARDIAN_BENCH_TAPES"
 
@@ -109,10 +110,15 @@ class Tapes:
 
 
 def _as_row(found: Hypothesis) -> list[Any]:
-    tokens = [[token.text, token.t_start, token.t_end, token.confidence] for token in found.tokens]
-    return [found.final, found.language, tokens]
+    return [found.final, found.language, [list(astuple(token)) for token in found.tokens]]
 
 
 def _hypothesis(row: Sequence[Any]) -> Hypothesis:
     final, language, tokens = row
-    return Hypothesis(tuple(Token(*token) for token in tokens), final, language)
+    return Hypothesis(tuple(_token(*token) for token in tokens), final, language)
+
+
+def _token(text: str, t_start: float, t_end: float, confidence: float, *others: Any) -> Token:
+    if not others:
+        return Token(text, t_start, t_end, confidence)
+    return UnsureToken(text, t_start, t_end, confidence, tuple((other, share) for other, share in others[0]))

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from guardian.core.frames import Planes
+from guardian.core.geometry import Box
 from guardian.core.notes import Face, Print, PrintKind, Seen, Unknown
 from guardian.core.ports import FaceFinder, PersonFinder
 from guardian.vision.print_watch import Reading, at_once
@@ -24,9 +25,18 @@ class _Through:
         return self._finder.looks
 
     @property
+    def everywhere(self) -> bool:
+        """See `FaceFinder`."""
+        return self._finder.everywhere
+
+    @property
     def revisit(self) -> int:
         """See `FaceFinder`."""
         return self._finder.revisit
+
+    def restart(self) -> None:
+        """See `FaceFinder`."""
+        self._finder.restart()
 
     @property
     def whole_share(self) -> float:
@@ -54,6 +64,15 @@ class _Through:
     @beside.setter
     def beside(self, beside: bool) -> None:
         self._finder.beside = beside
+
+    @property
+    def expected(self) -> tuple[Box, ...]:
+        """See `FaceFinder`."""
+        return self._finder.expected
+
+    @expected.setter
+    def expected(self, expected: tuple[Box, ...]) -> None:
+        self._finder.expected = expected
 
 
 class Dropping(_Through):

@@ -23,7 +23,7 @@ import importlib
 from typing import Any
 
 from guardian.rtc.compat.decoding import begin_decoding
-from guardian.rtc.compat.frames import MOST_PIXELS, EncodedFrame, Stamp, Ticket, is_key_frame, stamp_of
+from guardian.rtc.compat.frames import EncodedFrame, Stamp, Ticket, is_key_frame, stamp_of
 from guardian.rtc.compat.incoming import FreshTrack
 from guardian.rtc.compat.receiving import Receiver
 from guardian.rtc.compat.sending import Sender
@@ -34,7 +34,6 @@ SUPPORTED = ("1.16",)
 """Release series of aiortc these patches were written for and are tested with."""
 
 __all__ = [
-    "MOST_PIXELS",
     "SUPPORTED",
     "EncodedFrame",
     "Receiver",

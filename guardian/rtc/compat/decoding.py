@@ -18,8 +18,8 @@ import av
 from aiortc.codecs import get_decoder
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 
+from guardian.core.frames import MOST_PIXELS
 from guardian.rtc.compat.frames import (
-    MOST_PIXELS,
     EncodedFrame,
     SoundFrame,
     Stamp,

@@ -85,6 +85,8 @@ class EncoderThread:
             return None
         if isinstance(ticket, Ticket):
             ticket.sent((done - started) * 1000, done)
+            if ticket.encoded is not None:
+                ticket.encoded(self._name, encoded.data, encoded.key)
         return Piece(self._video.payloads(encoded.data), encoded.timestamp, encoded.key)
 
     def _sound(self, frame: av.AudioFrame) -> Piece | None:

@@ -9,20 +9,24 @@ import av
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 
+from guardian.core.frames import MOST_PIXELS
+
 _IDR = 5
 _SPS = 7
 _DELIMITER = 9
 _STAP_A = 24
 
-MOST_PIXELS = 4096 * 2304
-"""Of a picture that is decoded. A VP8 header of ten bytes can ask for 400 MB a picture (16383x16383)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """Rides on an outgoing picture; `sent(encode_ms, done_at)` is called from the encoder thread."""
+    """Rides on an outgoing picture, and is called from the encoder thread when it is encoded.
+
+    sent: (milliseconds it took, monotonic seconds when done). encoded: (codec, data, whether it is a key
+    frame), for whoever keeps it.
+    """
 
     sent: Callable[[float, float], None]
+    encoded: Callable[[str, bytes, bool], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from aiortc.rtp import (
     unpack_remb_fci,
 )
 
+from guardian.core.clock import SteadyClock
 from guardian.core.config import MediaConfig
 from guardian.rtc.compat.encoder_thread import EncoderThread, Piece
 from guardian.rtc.compat.packets import ExtensionWriter, PacketBook, Stream, ntp, written
@@ -46,10 +47,13 @@ _VIDEO_CLOCK = 90_000
 _SHORTEST_S, _USUAL_S, _LONGEST_S = 0.01, 1 / 30, 0.05
 """What counts as the time between two pictures."""
 _ORIGINAL = struct.Struct("!H")
+_wall = SteadyClock()
+"""One for all streams: a clock that is set meanwhile pulls none of them apart."""
 
 
 class Sender(RTCRtpSender):
-    """One outgoing stream. A track may ask to be told of the codec and of key-frame requests.
+    """One outgoing stream. A track may ask to be told of the codec and of key-frame requests, and wish for
+    key frames (`key_frame_every_s`).
 
     Private members of the stock class are named in full: it has no other way in.
     """
@@ -194,13 +198,14 @@ class Sender(RTCRtpSender):
     def _order(self, media: av.VideoFrame | av.AudioFrame) -> Order:
         now = time.monotonic()
         pixels = media.width * media.height if isinstance(media, av.VideoFrame) else 0
-        return Order(self._plan.target(pixels, now), self._meter.rate(now), self._keys.is_due(now))
+        wished = getattr(self.track, "key_frame_every_s", 0.0)
+        return Order(self._plan.target(pixels, now), self._meter.rate(now), self._keys.is_due(now, wished))
 
     async def _deliver(self, piece: Piece) -> None:
         """Sends the packets of one picture or piece of sound at their pace. ConnectionError."""
         timestamp = (self._origin + piece.timestamp) & 0xFFFFFFFF
         payloads = piece.payloads
-        began, wall = time.monotonic(), time.time()
+        began, wall = time.monotonic(), _wall()
         self._RTCRtpSender__ntp_timestamp = ntp(wall)
         self._RTCRtpSender__rtp_timestamp = timestamp
         size = sum(map(len, payloads))
@@ -210,7 +215,7 @@ class Sender(RTCRtpSender):
             at = 0
             for after, count in departures(len(payloads), size, self._way(piece.timestamp, began)):
                 await asyncio.sleep(max(0.0, began + after - time.monotonic()))
-                extensions = self._extensions.write(time.time())
+                extensions = self._extensions.write(_wall())
                 await self._send_packets(payloads[at : at + count], timestamp, extensions, len(payloads) - at)
                 at += count
         self._last_timestamp = piece.timestamp
@@ -250,4 +255,4 @@ class Sender(RTCRtpSender):
             sequence = self._again_sequence
             self._again_sequence = (sequence + 1) & 0xFFFF
         numbers = (sequence, timestamp, marker)
-        await self.transport._send_rtp(written(stream, numbers, self._extensions.write(time.time()), payload))
+        await self.transport._send_rtp(written(stream, numbers, self._extensions.write(_wall()), payload))

@@ -28,3 +28,9 @@ class Rates:
         while len(self._buckets) > _CALLERS:
             self._buckets.popitem(last=False)
         return 0.0 if allowed else (1.0 - level) / self._per_s
+
+    def give_back(self, caller: str) -> None:
+        """A request that was taken is not to count."""
+        if caller in self._buckets:
+            level, since = self._buckets[caller]
+            self._buckets[caller] = (min(self._burst, level + 1.0), since)

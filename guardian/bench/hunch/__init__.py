@@ -1,0 +1,1 @@
+"""Learning the weights of hunches from written phrases, and measuring them by author."""

@@ -1,0 +1,1 @@
+"""Ring 1: `guardian.core` plus cryptography and av. Imports no other part."""
