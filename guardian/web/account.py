@@ -20,6 +20,7 @@ from guardian.web.access import principal_of, require_principal
 from guardian.web.bodies import Body, read, takes
 from guardian.web.console import console_of, page, visitor
 from guardian.web.disk import SESSIONS, SIGN_INS
+from guardian.web.navigation import places_of
 from guardian.web.parts import parts_of
 from guardian.web.problems import Problem
 from guardian.web.sessions import SESSION, SIGN_IN, form_of, signed_in, take_back
@@ -92,8 +93,8 @@ async def password(request: Request) -> Response:
 @router.get("/review", include_in_schema=False)
 async def home(request: Request) -> Response:
     """Where somebody comes who has just signed in."""
-    visitor(request, Permission.SELF)
-    return RedirectResponse(ACCOUNT, 303)
+    places = places_of(visitor(request, Permission.SELF).person)
+    return RedirectResponse(places[0].path if places else ACCOUNT, 303)
 
 
 @router.get(ACCOUNT, include_in_schema=False)

@@ -9,6 +9,7 @@ from guardian.web import (
     access,
     account,
     appeals,
+    assets,
     audit,
     calls,
     cases,
@@ -49,6 +50,7 @@ ROUTERS = tuple(
         people,
         audit,
         ops,
+        assets,
         demo,
     )
 )

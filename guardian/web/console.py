@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -13,10 +14,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from guardian.core.people import LANGUAGES, Permission
 from guardian.web.access import Forbidden, forbidden, principal_of
+from guardian.web.navigation import places_of
 from guardian.web.ops import templates
 from guardian.web.parts import Console, parts_of
 from guardian.web.problems import Problem
 from guardian.web.sessions import SIGN_IN, Signed, signed_in
+from guardian.web.showing import UTC, moment
 from guardian.web.words import WORDS
 
 POLICY = (
@@ -77,6 +80,9 @@ def page(request: Request, name: str, values: Mapping[str, Any], status: int = 2
         "words": WORDS[language],
         "me": signed.person if signed else None,
         "token": signed.token if signed else "",
+        "moment": partial(moment, zone=signed.person.zone if signed else UTC),
+        "places": places_of(signed.person) if signed else (),
+        "here": request.url.path,
         "version": parts_of(request).config.version,
     }
     return HTMLResponse(templates.get_template(name).render(**common, **values), status, _HEADERS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from pathlib import Path
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -18,15 +17,6 @@ from guardian.web.parts import DemoPage, parts_of
 from guardian.web.problems import Problem
 
 router = APIRouter(include_in_schema=False)
-
-_STATIC = Path(__file__).parent / "static"
-_TYPES = {
-    "demo.js": "text/javascript; charset=utf-8",
-    "sign_in.js": "text/javascript; charset=utf-8",
-    "console.css": "text/css; charset=utf-8",
-    "page.css": "text/css; charset=utf-8",
-    "icon.svg": "image/svg+xml",
-}
 
 
 def _page(request: Request) -> DemoPage:
@@ -43,14 +33,6 @@ async def demo(request: Request) -> Response:
     result = page("demo.html", {"version": parts_of(request).config.version, "sample": sample is not None})
     result.headers["Permissions-Policy"] = "camera=(self), microphone=(self)"
     return result
-
-
-@router.get("/static/{name}")
-async def static(name: str) -> Response:
-    """Script, style and icon of our pages."""
-    if name not in _TYPES:
-        raise Problem(404, "There is nothing at this address.")
-    return FileResponse(_STATIC / name, media_type=_TYPES[name])
 
 
 @router.get("/demo/sample")

@@ -1,10 +1,8 @@
-"""What the console says, in each of its languages."""
+"""Words of every page, of signing in and of one's own account."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-_EN = {
+EN = {
     "product": "Guardian review",
     "sign_in": "Sign in",
     "sign_in_lead": "For the people who review flagged calls.",
@@ -19,6 +17,7 @@ _EN = {
     "other_language": "中文",
     "skip": "Skip to the content",
     "sign_out": "Sign out",
+    "pages": "Pages",
     "account": "My account",
     "roles": "Roles",
     "tenant": "Platform",
@@ -49,7 +48,7 @@ _EN = {
     "role_auditor": "Auditor",
 }
 
-_ZH = {
+ZH = {
     "product": "Guardian 审核台",
     "sign_in": "登录",
     "sign_in_lead": "供审核人员处理被标记的通话。",
@@ -64,6 +63,7 @@ _ZH = {
     "other_language": "English",
     "skip": "跳到正文",
     "sign_out": "退出登录",
+    "pages": "页面",
     "account": "我的账户",
     "roles": "角色",
     "tenant": "平台",
@@ -93,6 +93,3 @@ _ZH = {
     "role_admin": "系统管理员",
     "role_auditor": "审计员",
 }
-
-WORDS: Mapping[str, Mapping[str, str]] = {"en": _EN, "zh": _ZH}
-"""By language, then by what is said."""
