@@ -223,7 +223,7 @@ def test_pages_of_the_console_are_come_back_to(browser, li, wanted):
 
 @pytest.mark.parametrize(
     "display",
-    ["<script>alert(1)</script>", '" onfocus=alert(1) x="', "{{ 7*7 }}", "'><img src=x>", "</title><b>"],
+    ["<script>alert(1)</script>", '" onfocus=alert(1) x="', "{{ 33333*7 }}", "'><img src=x>", "</title><b>"],
 )
 def test_a_name_is_never_markup(server, staff, display):
     """XSS."""
@@ -231,7 +231,7 @@ def test_a_name_is_never_markup(server, staff, display):
     with staff.client(server.url, person) as client:
         page = client.get("/review/account").text
         assert display not in page or not set(display) & set("<>\"'")
-        assert "49" not in re.sub(r"[0-9a-f]{64}", "", page.partition("<select")[0])
+        assert "233331" not in page
         assert client.get("/v1/me").json()["display"] == display
         assert client.get("/v1/me").headers["content-type"] == "application/json"
 
