@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from starlette.routing import Route
 
 from guardian.core.calls import CallEvent
 from guardian.core.evidence import SealedClip
@@ -27,7 +26,6 @@ from guardian.evidence.ring import Ring
 from guardian.evidence.sealing import Sealer
 from guardian.rtc.transcoding import video_decoder
 from guardian.settings import Settings
-from guardian.web.app import ROUTERS
 from guardian.web.keyfile import KeyFile
 from guardian.web.sessions import SESSION
 from tests.evidence.estate import ready
@@ -52,20 +50,6 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "call_id": ("live",),
 }
 """What stands for a parameter in the path of a page; `Office.objects` has an object for each."""
-
-
-def routes() -> list[str]:
-    """The path of everything of the console that a browser may be sent to, as the routers have it."""
-    return sorted(
-        {
-            route.path
-            for router in ROUTERS
-            for route in router.routes
-            if isinstance(route, Route)
-            and route.path.startswith("/review")
-            and "GET" in (route.methods or ())
-        }
-    )
 
 
 def variants(path: str) -> list[dict[str, str]]:

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from guardian.bench.review_pages import routes
 from guardian.core.people import LANGUAGES
-from tests.browser.office import VARIANTS, Office, office, routes, variants
+from tests.browser.office import VARIANTS, Office, office, variants
 from tests.browser.people import FLAGS
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
