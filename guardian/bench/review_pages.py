@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
-from typing import Any
 
 import httpx
 from starlette.routing import Route
@@ -38,7 +37,8 @@ _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _PAINT = """() => new Promise((done) => {
   const first = (list) => list.getEntriesByName("first-contentful-paint")[0];
   if (first(performance)) return done(first(performance).startTime);
-  new PerformanceObserver((list) => first(list) && done(first(list).startTime)).observe({ type: "paint", buffered: true });
+  const look = (list) => first(list) && done(first(list).startTime);
+  new PerformanceObserver(look).observe({ type: "paint", buffered: true });
 })"""
 
 Timed = Mapping[str, float]
@@ -90,11 +90,9 @@ async def measured(served: Served, rounds: int, most_ms: float) -> Times:
                 for path, at in pages
             ]
             async with _drawing(url, browser.cookies[SESSION]) as drawn:
-                if drawn is not None:
-                    found += [
-                        (f"{path}, first content", figures([await drawn(next(at)) for _ in range(_DRAWN)]), FIRST_MS)
-                        for path, at in pages
-                    ]
+                for path, at in pages if drawn is not None else ():
+                    first = [await drawn(next(at)) for _ in range(_DRAWN)]
+                    found.append((f"{path}, first content", figures(first), FIRST_MS))
     return found
 
 
@@ -172,7 +170,7 @@ def figures(took: Sequence[float]) -> Timed:
 
 @asynccontextmanager
 async def _drawing(url: str, session: str) -> AsyncIterator[Callable[[str], Awaitable[float]] | None]:
-    """drawn(address) -> ms until a browser without anything in its cache shows something; None without one."""
+    """drawn(address) -> ms until a browser with an empty cache shows something; None where there is none."""
     program = next(filter(None, map(shutil.which, _BROWSERS)), None)
     try:
         from playwright.async_api import async_playwright

@@ -103,9 +103,7 @@ async def _call(
 ) -> _Seen:
     seen = _Seen()
     languages = sorted({line.language for line in lines if line.language} or {"zh", "en"})
-    call_id, legs = await client.create(
-        mode="selfie", languages=languages, purpose="demo", consent=_CONSENT
-    )
+    call_id, legs = await client.create(mode="selfie", languages=languages, purpose="demo", consent=_CONSENT)
     seen.call_began = time.monotonic()
     merchant, shopper = new_peer(), new_peer()
     try:

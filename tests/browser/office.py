@@ -1,4 +1,4 @@
-"""A console with something on every page: cases in each state, an appeal, a call, dead letters, hostile words."""
+"""A console with something on every page: cases in each state, appeals, a call, dead letters, bad words."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Office:
         """A page about the objects named. AssertionError: nobody has said what stands for a parameter."""
         for name, which in variant.items():
             assert name in self.objects, f"{path}: say in VARIANTS and Office.objects what {name} is"
-            path = path.replace("{%s}" % name, self.objects[name][which])
+            path = path.replace(f"{{{name}}}", self.objects[name][which])
         assert "{" not in path, path
         return path
 
@@ -100,8 +100,8 @@ class Office:
         """Without its body, which may have no end."""
         cookies = {SESSION: self.sessions[who]}
         with (
-            httpx.Client(base_url=self.server.url, trust_env=False, timeout=LIMIT_S, cookies=cookies) as client,
-            client.stream("GET", path, follow_redirects=True) as answer,
+            httpx.Client(trust_env=False, timeout=LIMIT_S, cookies=cookies) as client,
+            client.stream("GET", f"{self.server.url}{path}", follow_redirects=True) as answer,
         ):
             return answer
 
@@ -125,7 +125,9 @@ def office(folder: Path) -> Iterator[Office]:
             made.people[language], made.sessions[language] = person, staff.enter(person)
             auditor = staff.hire(Duty.AUDITOR, tenant=TENANT, language=language)
             made.sessions[f"auditor-{language}"] = staff.enter(auditor)
-        earlier = staff.hire(Duty.SENIOR, tenant=TENANT, name="earlier", display=HOSTILE.replace("\u202e", ""))
+        earlier = staff.hire(
+            Duty.SENIOR, tenant=TENANT, name="earlier", display=HOSTILE.replace("\u202e", "")
+        )
         with (
             server_client(server, api_key) as service,
             staff.client(server.url, made.people["en"]) as me,
@@ -168,7 +170,8 @@ class _Hands:
         call_id = event.call_id
         self.office.server.publish(spec(call_id=call_id, tenant=TENANT, **facts), event)
         (case, *_) = until(
-            lambda: asked(self.service.get("/v1/cases", params={"q": call_id}))["cases"], f"a case of {call_id}"
+            lambda: asked(self.service.get("/v1/cases", params={"q": call_id}))["cases"],
+            f"case of {call_id}",
         )
         return case["case_id"]
 
@@ -192,8 +195,9 @@ def _fill(hands: _Hands, sealer: Sealer) -> None:
     cases["open"] = hands.told(violation("vio_open", call_id="c-open"))
     cases["mine"] = hands.told(violation("vio_mine", call_id="c-mine", level="BLOCK", language="en"))
     for cause in ("mine", "open"):
-        server.publish(spec(call_id=f"c-{cause}", tenant=TENANT), ready(clip(sealer, f"vio_{cause}"), f"c-{cause}"))
-        until(lambda of=cases[cause]: asked(hands.service.get(f"/v1/cases/{of}"))["clips"], "a clip")
+        call = spec(call_id=f"c-{cause}", tenant=TENANT)
+        server.publish(call, ready(clip(sealer, f"vio_{cause}"), call.call_id))
+        until(lambda of=cases[cause]: asked(hands.service.get(f"/v1/cases/{of}"))["clips"], "clip")
     asked(hands.me.post(f"/v1/cases/{cases['mine']}/claim"))
     asked(hands.me.post(f"/v1/cases/{cases['mine']}/note", json={"note": f"seen {LONG}"}))
     facts = {"participants": {Role.SHOPPER: HOSTILE, Role.MERCHANT: LONG}}
@@ -225,7 +229,10 @@ def clip(sealer: Sealer, cause: str) -> SealedClip:
         {Role.SHOPPER: pictures(shot), Role.MERCHANT: pictures(shot)},
         {Role.SHOPPER: voice(8.0, 440, ((1.0, 3.0),)), Role.MERCHANT: voice(8.0, 660, ((4.0, 6.0),))},
     )
-    for role, words, at in ((Role.SHOPPER, "装 好 了 吗", 1.0), (Role.MERCHANT, f"加 个 薇 信 {HOSTILE}", 4.0)):
+    for role, words, at in (
+        (Role.SHOPPER, "装 好 了 吗", 1.0),
+        (Role.MERCHANT, f"加 个 薇 信 {HOSTILE}", 4.0),
+    ):
         tokens = tuple(
             Token(word, at + 0.3 * n, at + 0.3 * n + 0.25, 0.8) for n, word in enumerate(words.split())
         )

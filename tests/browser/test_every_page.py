@@ -28,15 +28,17 @@ PAGES = [
 ]
 AXE = """async () => {
   const found = await axe.run(document, { resultTypes: ["violations"] });
+  const why = (node) => [...node.any, ...node.all, ...node.none].map((check) => check.message).join("; ");
   return found.violations.map((one) => ({
     id: one.id, impact: one.impact, help: one.help,
-    nodes: one.nodes.slice(0, 5).map((node) => `${node.html} -- ${node.any.concat(node.all, node.none).map((c) => c.message).join("; ")}`),
+    nodes: one.nodes.slice(0, 5).map((node) => `${node.html} -- ${why(node)}`),
   }));
 }"""
 WIDE = """() => {
   const most = document.documentElement.clientWidth;
   const page = document.documentElement.scrollWidth;
-  const wide = [...document.querySelectorAll("body *")].filter((one) => one.getBoundingClientRect().right > most + 1);
+  const over = (one) => one.getBoundingClientRect().right > most + 1;
+  const wide = [...document.querySelectorAll("body *")].filter(over);
   return page > most ? [page, ...wide.slice(0, 5).map((one) => one.outerHTML.slice(0, 120))] : [];
 }"""
 

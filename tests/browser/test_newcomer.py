@@ -23,7 +23,8 @@ ASK = """async ([method, path, body]) => {
   const token = document.querySelector("meta[name=csrf]").content;
   const headers = { "Content-Type": "application/json", "X-CSRF-Token": token };
   const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
-  return [answer.status, (answer.headers.get("Content-Type") || "").includes("json") ? await answer.json() : {}];
+  const isJson = (answer.headers.get("Content-Type") || "").includes("json");
+  return [answer.status, isJson ? await answer.json() : {}];
 }"""
 
 
