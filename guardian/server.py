@@ -51,6 +51,7 @@ Publish = Callable[[CallSpec, CallEvent], None]
 HostMaker = Callable[[WorkConfig, Publish], AbstractAsyncContextManager[CallHost]]
 Ready = Callable[[str], None]
 
+_VOICE = Path(__file__).parent / "demo" / "clips" / "merchant_solicitation.ogg"
 _DRAIN_S = 3.0
 _AFTER_S = 5.0
 """What may take longer than `server.stop_s`: the store's last words."""
@@ -282,7 +283,7 @@ class _Server:
             token_s=self.settings.limits.token_s,
             default_mode=self.settings.default_mode,
             sfu_origins=self.work.media.sfu_origins,
-            demo=DemoPage(sample) if demo else None,
+            demo=DemoPage(_VOICE, sample) if demo else None,
         )
 
     def _ice_servers(self) -> Sequence[IceServer]:

@@ -25,6 +25,8 @@ TOOLS = {"chromium": ("chromium", "chromium-browser", "google-chrome"), "coturn"
 PACKAGES = ("playwright", "psycopg", "skimage", "vosk")
 POSTGRESQL = ("/usr/lib/postgresql/*/bin/initdb", "/usr/pgsql-*/bin/initdb")
 """Where distributions keep what only the server's own user calls."""
+AXE = Path(os.environ.get("GUARDIAN_AXE") or ROOT / "node_modules" / "axe-core" / "axe.min.js")
+"""What looks for pages that keep people out: `npm install axe-core`."""
 
 
 def lacking(name: str, reason: str) -> NoReturn:
@@ -45,6 +47,8 @@ def need() -> Callable[[str], str]:
             path = shutil.which(program)
             if path:
                 return path
+        if tool == "axe" and AXE.is_file():
+            return str(AXE)
         if tool == "postgresql":
             found = [path for pattern in POSTGRESQL for path in sorted(glob(pattern))]
             initdb = found[-1] if found else shutil.which("initdb")
@@ -71,10 +75,22 @@ def store_config(request: pytest.FixtureRequest, tmp_path: Path) -> StoreConfig:
     return StoreConfig(tmp_path / "guardian.db", request.getfixturevalue("postgres").database())
 
 
-@pytest.fixture
-def database(store_config: StoreConfig) -> Iterator[Database]:
+@pytest.fixture(scope="session")
+def made_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of SQLite that has its tables, to be copied: making them takes long."""
+    file = tmp_path_factory.mktemp("store") / "guardian.db"
+    open_store(StoreConfig(file)).close()
+    return file
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """An open store with its tables, once on each engine."""
-    opened = open_store(store_config)
+    file = tmp_path / "guardian.db"
+    url = request.getfixturevalue("postgres").made_store() if request.param == "postgresql" else ""
+    if not url:
+        shutil.copy(request.getfixturevalue("made_store"), file)
+    opened = open_store(StoreConfig(file, url))
     yield opened
     opened.close()
 

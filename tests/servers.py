@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from guardian.store.database import StoreConfig
+from guardian.store.upgrade import open_store
+
 START_S = 60.0
 
 
@@ -50,6 +53,7 @@ class Postgres:
     port: int = field(default_factory=free_port)
     process: subprocess.Popen | None = None
     _made: int = 0
+    _made_store: str = ""
 
     def start(self) -> None:
         log = self.folder / "log"
@@ -80,8 +84,16 @@ class Postgres:
             except subprocess.TimeoutExpired:
                 self.kill()
 
-    def database(self) -> str:
-        """The url of a new, empty database."""
+    def made_store(self) -> str:
+        """The url of a new store that has its tables: a copy, as making them takes long."""
+        if not self._made_store:
+            url = self.database()
+            open_store(StoreConfig(Path("unused"), url)).close()
+            self._made_store = url.rpartition("/")[2]
+        return self.database(self._made_store)
+
+    def database(self, like: str = "template1") -> str:
+        """The url of a new database: empty, or a copy of another one's."""
         import psycopg
 
         self._made += 1
@@ -90,7 +102,7 @@ class Postgres:
         while True:
             try:
                 with psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=5) as admin:
-                    admin.execute(f"CREATE DATABASE {name}")
+                    admin.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
                 return self.url(name)
             except psycopg.OperationalError:  # it listens before it answers
                 assert time.monotonic() < until

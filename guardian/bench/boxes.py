@@ -22,7 +22,7 @@ from guardian.bench.proxy import Proxy
 from guardian.core.errors import Unavailable
 from guardian.core.frames import Mode
 from guardian.core.violations import Role
-from guardian.demo.headless import running_server
+from guardian.demo.own_server import running_server
 from guardian.demo.peers import CallClient
 
 _ANSWER_S = 20.0

@@ -1,11 +1,10 @@
-"""How soon a case is found, looked at, claimed and decided among 100,000."""
+"""How soon a case is found, looked at, claimed and decided among 100,000, and the pages that show it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import random
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +17,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from guardian.bench.events import POSTGRESQL
+from guardian.bench.review_pages import Served, Timed, Times, figures
+from guardian.bench.review_pages import measured as of_pages
 from guardian.bench.script import Row, Script, Steps
 from guardian.case_keeper import CaseKeeper
 from guardian.core.audit import Principal, canonical
@@ -28,6 +29,7 @@ from guardian.core.people import Permission
 from guardian.core.retention import Retention
 from guardian.core.review_desk import DecisionWish, Queue, Reviewer, Sweep
 from guardian.core.violations import Level
+from guardian.demo.own_server import settings_file
 from guardian.desk import Desk, Surroundings
 from guardian.events.envelope import Envelope, Issuer
 from guardian.events.ulid import ulid
@@ -38,11 +40,12 @@ from guardian.store.database import Database, StoreConfig
 from guardian.store.outbox import Outbox
 from guardian.store.upgrade import open_store
 from guardian.telemetry.metrics import Metrics
+from guardian.web.access import LOCAL_TENANT
 
 PAGE_MS = 200.0
 """No page of the console may take the server longer."""
 _TERMS = ReviewTerms(second_levels=frozenset(), second_share=0.0)
-_TENANT = "bench"
+_TENANT = LOCAL_TENANT
 _CATEGORIES = (
     "contact_exchange.wechat",
     "contact_exchange.phone",
@@ -79,19 +82,26 @@ async def _rows(steps: Steps, size: Size) -> list[Row]:
     rows: list[Row] = []
     for engine in engines:
         steps.begin(f"{size.cases} cases in {engine}")
-        rows += await asyncio.to_thread(_measured, engine, size)
+        with tempfile.TemporaryDirectory(prefix="guardian-bench-") as folder:
+            url = os.environ[POSTGRESQL] if engine == "PostgreSQL" else ""
+            served = Served(Path(folder), _TENANT, url)
+            found = [
+                *await asyncio.to_thread(_of_desks, served, size),
+                *await of_pages(served, size.rounds, PAGE_MS),
+            ]
+        rows += [
+            {"store": engine, "cases": size.cases, "what": what, "ms": ms, "most_ms": most_ms}
+            for what, ms, most_ms in found
+        ]
         steps.done()
     return rows
 
 
-def _measured(engine: str, size: Size) -> list[Row]:
-    with _house(engine) as (database, review):
+def _of_desks(served: Served, size: Size) -> Times:
+    with _house(served) as (database, review):
         _fill(database, size.cases)
         who = Reviewer(Principal(_TENANT, "person", "p"), frozenset(Permission))
-        return [
-            {"store": engine, "cases": size.cases, "what": what, "ms": _timed(ask, size.rounds)}
-            for what, ask in _questions(review, who)
-        ]
+        return [(what, _timed(ask, size.rounds), PAGE_MS) for what, ask in _questions(review, who)]
 
 
 def _questions(review: ServerReview, who: Reviewer) -> Sequence[tuple[str, Callable[[], object]]]:
@@ -128,15 +138,14 @@ def _questions(review: ServerReview, who: Reviewer) -> Sequence[tuple[str, Calla
     ]  # fmt: skip
 
 
-def _timed(ask: Callable[[], object], rounds: int) -> dict[str, float]:
+def _timed(ask: Callable[[], object], rounds: int) -> Timed:
     ask()
     took = []
     for _ in range(rounds):
         began = time.perf_counter()
         ask()
         took.append((time.perf_counter() - began) * 1000)
-    cuts = statistics.quantiles(took, n=100, method="inclusive")
-    return {"p50": round(cuts[49], 1), "p95": round(cuts[94], 1), "max": round(max(took), 1)}
+    return figures(took)
 
 
 class _NoClips:
@@ -150,29 +159,28 @@ class _NoClips:
 
 
 @contextmanager
-def _house(engine: str) -> Iterator[tuple[Database, ServerReview]]:
-    with tempfile.TemporaryDirectory(prefix="guardian-bench-") as folder:
-        url = os.environ[POSTGRESQL] if engine == "PostgreSQL" else ""
-        database = open_store(StoreConfig(Path(folder) / "guardian.db", url))
-        keeper = CaseKeeper(_TERMS, Retention(), time.time)
-        around = Surroundings(Metrics(), lambda: None, time.time, beside=keeper.beside)
-        envelope = Envelope(Issuer("bench", "com.example.guardian", "0", "bench"))
-        desk = Desk(Outbox(database, []), envelope, around)
-        parts = ReviewParts(
-            database=database,
-            tell=desk.keep,
-            clips=_NoClips(),
-            rule_of=lambda *_: None,
-            terms=_TERMS,
-            retention=Retention(),
-            now=time.time,
-            linked=lambda _: None,
-        )
-        try:
-            yield database, ServerReview(parts)
-        finally:
-            desk.close(10.0)
-            database.close()
+def _house(served: Served) -> Iterator[tuple[Database, ServerReview]]:
+    """Where the server that is measured later finds it."""
+    database = open_store(StoreConfig(settings_file(served.folder).parent / "guardian.db", served.url))
+    keeper = CaseKeeper(_TERMS, Retention(), time.time)
+    around = Surroundings(Metrics(), lambda: None, time.time, beside=keeper.beside)
+    envelope = Envelope(Issuer("bench", "com.example.guardian", "0", "bench"))
+    desk = Desk(Outbox(database, []), envelope, around)
+    parts = ReviewParts(
+        database=database,
+        tell=desk.keep,
+        clips=_NoClips(),
+        rule_of=lambda *_: None,
+        terms=_TERMS,
+        retention=Retention(),
+        now=time.time,
+        linked=lambda _: None,
+    )
+    try:
+        yield database, ServerReview(parts)
+    finally:
+        desk.close(10.0)
+        database.close()
 
 
 def _fill(database: Database, count: int) -> None:
@@ -267,14 +275,14 @@ def _cells(row: Row) -> Sequence[Any]:
 def misses(rows: Sequence[Row]) -> list[str]:
     """What has to hold and did not."""
     return [
-        f"{row['what']} took {row['ms']['p95']} ms in {row['store']} at p95, not below {PAGE_MS:g}."
+        f"{row['what']} took {row['ms']['p95']} ms in {row['store']} at p95, not below {row['most_ms']:g}."
         for row in rows
-        if row["ms"]["p95"] >= PAGE_MS
+        if row["ms"]["p95"] >= row["most_ms"]
     ]
 
 
 SCRIPT = Script(
-    question="How soon is a case found, claimed and decided among 100,000?",
+    question="How soon is a case found, claimed and decided among 100,000, and a page of the console there?",
     whole=_whole,
     quick=_quick,
     columns=("store", "cases", "", "p50 ms", "p95 ms", "max ms"),

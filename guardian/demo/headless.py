@@ -9,12 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import re
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,17 +22,21 @@ from guardian.bench.report import versions
 from guardian.core.errors import Unavailable
 from guardian.core.frames import U8, Planes
 from guardian.core.violations import Role
+from guardian.demo.own_server import running_server
 from guardian.demo.peers import CallClient, CameraTrack, MouthTrack, incoming, new_peer
 from guardian.demo.scene import rgb_from_planes
 from guardian.demo.sources import PictureSource
 from guardian.demo.voices import Line, length_s
 from guardian.demo.witness import Recording, Witness
 
-_START_S = 40.0
 _STOP_S = 25.0
 _EVENTS_S = 5.0
 _SLACK_S = 2.0
-_LISTENING = re.compile(r"listening on (http://\S+)")
+_CONSENT = {
+    "token": "sample-consent",
+    "notice_version": "sample-1",
+    "scopes": ["protect", "hear", "keep"],
+}
 _RESULTS = ("summary.json", "before_after.png", "protected.mp4", "events.jsonl")
 
 
@@ -57,69 +57,6 @@ class _Seen:
     call_began: float = 0.0
     first_picture_s: float | None = None
     frames_sent: int = 0
-
-
-@asynccontextmanager
-async def running_server(out: Path, extra: Mapping[str, str] | None = None) -> AsyncIterator[str]:
-    """`guardian serve` on a free port with its store in `out`/data; yields its base URL."""
-    config = _settings(out)
-    await asyncio.to_thread(_renew_store, out / "data")
-    log = (out / "data" / "serve.log").open("wb")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "guardian", "serve", "--config", str(config), "--port", "0",
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=log,
-        env={**os.environ, **(extra or {})},
-    )  # fmt: skip
-    log.close()
-    try:
-        yield await _address(process, out)
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        try:
-            async with asyncio.timeout(_STOP_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-
-
-def _settings(out: Path) -> Path:
-    """The settings file of the demo's server; the events lie in `out` itself."""
-    data = (out / "data").absolute()
-    data.mkdir(parents=True, exist_ok=True)
-    config = data / "demo.toml"
-    events = 'file = "../events.jsonl"'
-    config.write_text(f"data_dir = {json.dumps(str(data))}\n[events]\n{events}\n", encoding="utf-8")
-    return config
-
-
-def _renew_store(data: Path) -> None:
-    """Brings a store that an older demo left there up to date: nobody minds losing it."""
-    from guardian.store.database import Database, StoreConfig
-    from guardian.store.upgrade import Standing, standing, upgrade
-
-    database = Database(StoreConfig(data / "guardian.db"))
-    try:
-        if standing(database) is Standing.OLDER:
-            upgrade(database)
-    finally:
-        database.close()
-
-
-async def _address(process: asyncio.subprocess.Process, out: Path) -> str:
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(_START_S):
-            while line := await process.stdout.readline():
-                if found := _LISTENING.search(line.decode(errors="replace")):
-                    return found[1]
-    except TimeoutError:
-        pass
-    log = out / "data" / "serve.log"
-    said = await asyncio.to_thread(log.read_text, "utf-8", "replace")
-    reasons = [line.removeprefix("guardian: ") for line in said.splitlines() if line.startswith("guardian: ")]
-    raise Unavailable(reasons[-1] if reasons else f"The server did not start; {log} says why.")
 
 
 async def run(
@@ -166,7 +103,7 @@ async def _call(
 ) -> _Seen:
     seen = _Seen()
     languages = sorted({line.language for line in lines if line.language} or {"zh", "en"})
-    call_id, legs = await client.create(mode="selfie", languages=languages, purpose="demo")
+    call_id, legs = await client.create(mode="selfie", languages=languages, purpose="demo", consent=_CONSENT)
     seen.call_began = time.monotonic()
     merchant, shopper = new_peer(), new_peer()
     try:

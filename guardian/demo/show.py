@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from guardian.core.errors import MediaError
-from guardian.demo import headless
+from guardian.demo import headless, newcomer, own_server
 from guardian.demo.ending import run_until_told
 from guardian.demo.sources import FileSource, PictureSource, SceneSource
 from guardian.demo.voices import length_s, script
@@ -122,15 +122,30 @@ def _report(summary: Mapping[str, Any], out: Path) -> None:
         f"{summary['events']} events in {out / 'events.jsonl'}; picture, video and summary are beside it."
     )
     console.print(f"Look at {out / 'before_after.png'} and play {out / 'protected.mp4'}.")
-    console.print("For the page with your own camera: guardian demo (opens /demo in a browser).")
+    found = sum(violation["status"] != "retracted" for violation in summary["violations"])
+    console.print(
+        f"Cases to review: {found}. For them, and for the page with your own camera: "
+        f"guardian demo --out {out}",
+        markup=False,
+    )
+
+
+def _invitation(base_url: str, account: newcomer.Account) -> str:
+    return (
+        "What is flagged in a call becomes a case: "
+        f"sign in at {base_url}/review as {account.name} with the password {account.password}"
+    )
 
 
 def _page(wish: Wish, console: Console) -> None:
     """Serves the try-it page until interrupted."""
 
     async def serve() -> None:
-        async with headless.running_server(wish.out) as base_url:
-            console.print(f"Open {base_url}/demo in a browser; Ctrl-C ends it.")
+        async with own_server.running_server(wish.out) as base_url:
+            account = await asyncio.to_thread(newcomer.let_in, own_server.settings_file(wish.out))
+            console.print(f"Open {base_url}/demo in a browser; Ctrl-C ends it.", soft_wrap=True)
+            if account is not None:
+                console.print(_invitation(base_url, account), markup=False, soft_wrap=True)
             typer.launch(f"{base_url}/demo")
             await asyncio.Event().wait()
 

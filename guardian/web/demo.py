@@ -29,8 +29,13 @@ def _page(request: Request) -> DemoPage:
 @router.get("/demo")
 async def demo(request: Request) -> Response:
     """The page itself."""
-    sample = _page(request).sample
-    result = page("demo.html", {"version": parts_of(request).config.version, "sample": sample is not None})
+    sample, parts = _page(request).sample, parts_of(request)
+    values = {
+        "version": parts.config.version,
+        "sample": sample is not None,
+        "console": parts.console is not None,
+    }
+    result = page("demo.html", values)
     result.headers["Permissions-Policy"] = "camera=(self), microphone=(self)"
     return result
 
@@ -42,6 +47,12 @@ async def sample(request: Request) -> Response:
     if path is None or not path.is_file():
         raise Problem(404, "There is no sample video; the page draws one.")
     return FileResponse(path)
+
+
+@router.get("/demo/voice")
+async def voice(request: Request) -> Response:
+    """What the merchant says in a sample call: an attempt."""
+    return FileResponse(_page(request).voice)
 
 
 @router.get("/demo/events/{call_id}")

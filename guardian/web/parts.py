@@ -26,8 +26,10 @@ from guardian.web.keyfile import KeyFile
 
 @dataclass(frozen=True, slots=True)
 class DemoPage:
-    """The try-it page. sample: a video file to offer, or None for a drawn one."""
+    """The try-it page. voice: what the merchant says in a sample call; sample: a video file to offer, or
+    None for a drawn one."""
 
+    voice: Path
     sample: Path | None = None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +71,12 @@ def play(runner, need):
     chromium = need("chromium")
     need("playwright")
     return lambda *file: runner.run(played(chromium, *file))
+
+
+@pytest.fixture(scope="session")
+def axe(need) -> str:
+    """The script of axe-core."""
+    return Path(need("axe")).read_text("utf-8")
 
 
 @pytest.fixture(scope="module")

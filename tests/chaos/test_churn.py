@@ -1,4 +1,4 @@
-"""Calls that come and go leave nothing behind, and their end is not noticed by others."""
+"""Calls that come and go leave nothing behind, and pictures of others go on while one ends."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ import asyncio
 
 import pytest
 
-from guardian.bench.churn import DELAYED_MS, GROWTH, Effort, measure, misses
+from guardian.bench.churn import GROWTH, Effort, measure, misses
 from guardian.bench.script import quiet_steps
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
+EFFORT = Effort(calls=6, batch=3, at_once=2, closings=2)
+
 
 @pytest.fixture(scope="module")
 def rows():
-    found = asyncio.run(measure(Effort(calls=10, batch=5, at_once=2, closings=4), quiet_steps()))
+    found = asyncio.run(measure(EFFORT, quiet_steps()))
     return {row["what"]: row for row in found}
 
 
 def test_every_call_shows_a_picture(rows):
     row = rows["calls, seconds each"]
     assert row["failures"] == []
-    assert row["after"] == row["before"] == 10
+    assert row["after"] == row["before"] == EFFORT.calls
 
 
 @pytest.mark.parametrize("what", ["threads", "descriptors"])
@@ -37,11 +39,10 @@ def test_the_servers_memory_does_not_follow_the_calls(rows):
     assert row["after"] - row["before"] < 8
 
 
-def test_the_end_of_a_call_delays_no_picture_of_another(rows):
+def test_pictures_of_another_call_go_on_while_one_ends(rows):
+    """How much later they come is for `make chaos` to measure, on a machine that does nothing else."""
     (row,) = [row for what, row in rows.items() if what.startswith("worst delay")]
-    assert min(row["pictures"]) > 20
-    # Of four closings on a machine tests share, the median is known to its error; `make chaos` has 12.
-    assert row["per_call"] - 2 * row["error_ms"] <= DELAYED_MS
+    assert len(row["later_ms"]) == EFFORT.closings, "pictures stopped while a call ended, or after it"
 
 
 def test_what_grows_is_told():

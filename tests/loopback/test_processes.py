@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import re
 import signal
-import time
 
 import httpx
 import psutil
@@ -45,14 +44,12 @@ def test_killed_processes_leak_nothing_and_the_server_lives(server, which):
                 victim.send_signal(signal.SIGKILL)
             status = await call.until(lambda s: s["state"] == "failed", 10, "the end of the call")
             view = call.view
-        began = time.monotonic()
         async with calling(server, purpose="fault:none:0") as again:
             await _covered(again)
-            return view, again.view, status, time.monotonic() - began
+            return view, again.view, status
 
-    view, again, status, seconds = asyncio.run(scenario())
+    view, again, status = asyncio.run(scenario())
     assert view.canary_blocks == again.canary_blocks == 0
-    assert seconds < 20
     assert httpx.get(f"{server.url}/livez", trust_env=False).status_code == 200
     mine = [e for e in server.events() if status["call_id"] in e["source"]]
     assert (mine[-1]["type"].split(".")[-3:-1], mine[-1]["data"]["reason"]) == (["call", "left"], "failed")

@@ -322,20 +322,25 @@ def test_who_keeps_a_picture_is_given_what_is_sent():
 
 
 def test_stopping_while_a_picture_is_being_encoded_does_not_wait_for_it():
-    release = threading.Event()
+    begun, release, over = threading.Event(), threading.Event(), threading.Event()
     frame = picture()
-    frame.opaque = compat.Ticket(lambda _ms, _done: release.wait(5))
+
+    def encoding(_ms, _done):
+        begun.set()
+        release.wait(60)
+        over.set()
+
+    frame.opaque = compat.Ticket(encoding)
 
     async def run():
         sender = compat.Sender(Camera([frame, frame]), Wire())
         await sender.send(PARAMETERS)
-        await asyncio.sleep(0.3)
-        began = time.monotonic()
+        assert await asyncio.to_thread(begun.wait, 20)
         await sender.stop()
-        return time.monotonic() - began
+        return over.is_set()
 
     try:
-        assert asyncio.run(run()) < 0.5
+        assert not asyncio.run(run())
     finally:
         release.set()
 

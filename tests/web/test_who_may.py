@@ -52,6 +52,7 @@ TABLE: dict[str, Door | Permission | Page] = {
     "GET /static/{name}": Door.OPEN,
     "GET /demo": Door.DEMO,
     "GET /demo/sample": Door.DEMO,
+    "GET /demo/voice": Door.DEMO,
     "GET /demo/events/{call_id}": Door.DEMO,
     "POST /v1/calls": Door.KEY,
     "GET /v1/calls/{call_id}": Door.KEY,

@@ -4,6 +4,8 @@
 const $ = (id) => document.getElementById(id);
 const POLL_MS = 500;
 const KEEP = 120;
+// What is said before both sides are listened to may be missed.
+const LISTENING_S = 2;
 const STATES = {
   warming: "warming · 准备中", armed: "armed · 保护中", degraded: "degraded · 降级", failed: "failed · 失效",
   open: "open · 已接通", ended: "ended · 已结束",
@@ -14,8 +16,9 @@ let call = null;
 let stopDrawing = () => {};
 
 class Call {
-  constructor(mode) {
+  constructor(mode, line) {
     this.mode = mode;
+    this.line = line;
     this.peers = [];
     this.after = 0;
     this.history = [];
@@ -28,20 +31,21 @@ class Call {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({
         shopper: { id: "demo-shopper" }, merchant: { id: "demo-merchant" }, mode: this.mode,
-        consent: { token: crypto.randomUUID(), notice_version: "demo" }, purpose: "demo",
+        consent: { token: crypto.randomUUID(), notice_version: "demo", scopes: ["protect", "hear", "keep"] },
+        purpose: "demo",
       }),
     });
     if (!answer.ok) throw new Error((await answer.json()).detail);
     const admitted = await answer.json();
     this.id = admitted.call_id;
-    const silent = silence();
-    this.stopSilence = silent.stop;
+    this.merchant = mouth();
+    this.shopper = mouth();
     // The merchant's picture is a still card: what it sends is not what this page is about.
     const card = drawnCard();
     this.stopCard = card.stop;
-    await this.join(admitted.legs.merchant, new MediaStream([...card.stream.getTracks(), silent.track]), $("safe"));
+    await this.join(admitted.legs.merchant, new MediaStream([...card.stream.getTracks(), this.merchant.track]), $("safe"));
     const tracks = stream.getTracks();
-    if (!stream.getAudioTracks().length) tracks.push(silent.track.clone());
+    if (!stream.getAudioTracks().length) tracks.push(this.shopper.track);
     await this.join(admitted.legs.shopper, new MediaStream(tracks), null);
   }
 
@@ -96,6 +100,10 @@ class Call {
     const coverage = status.coverage || {};
     $("protected").textContent = share(coverage.protected_s, coverage.camera_s);
     const heard = sum(coverage.heard_s), sound = sum(coverage.sound_s);
+    if (heard > LISTENING_S && this.line) {
+      this.merchant.say(this.line);
+      this.line = "";
+    }
     $("heard").textContent = share(heard, sound);
     const frames = status.frames || {};
     $("frames").textContent = `${frames.in ?? "–"} / ${frames.out ?? "–"}`;
@@ -116,7 +124,7 @@ class Call {
   async close() {
     this.closed = true;
     for (const peer of this.peers) peer.close();
-    if (this.stopSilence) this.stopSilence();
+    for (const one of [this.merchant, this.shopper]) if (one) one.stop();
     if (this.stopCard) this.stopCard();
     if (this.id) await fetch(`/v1/calls/${this.id}`, { method: "DELETE", keepalive: true }).catch(() => {});
   }
@@ -147,7 +155,7 @@ async function source(kind) {
   return drawn.stream;
 }
 
-function silence() {
+function mouth() {
   const audio = new AudioContext();
   const gain = audio.createGain();
   gain.gain.value = 0;
@@ -155,7 +163,21 @@ function silence() {
   const out = audio.createMediaStreamDestination();
   tone.connect(gain).connect(out);
   tone.start();
-  return { track: out.stream.getAudioTracks()[0], stop: () => audio.close().catch(() => {}) };
+  return {
+    track: out.stream.getAudioTracks()[0],
+    stop: () => audio.close().catch(() => {}),
+    say: async (line) => {
+      try {
+        const answer = await fetch(line);
+        const said = audio.createBufferSource();
+        said.buffer = await audio.decodeAudioData(await answer.arrayBuffer());
+        said.connect(out);
+        said.start();
+      } catch (error) {
+        if (audio.state !== "closed") say("This browser cannot play the sample voice. 此浏览器无法播放示例语音。");
+      }
+    },
+  };
 }
 
 function painted(width, height, paint) {
@@ -261,6 +283,7 @@ const say = (text) => { $("say").textContent = text; };
 function buttons(running) {
   $("start").disabled = running;
   $("stop").disabled = !running;
+  $("complain").disabled = !running;
   $("source").disabled = running;
 }
 
@@ -284,7 +307,7 @@ $("controls").addEventListener("submit", async (event) => {
   try {
     const stream = await source($("source").value);
     $("own").srcObject = stream;
-    call = new Call($("mode").value);
+    call = new Call($("mode").value, $("source").value === "sample" ? "/demo/voice" : "");
     await call.open(stream);
     say("In the call: left is yours, right is all that leaves. 左侧为原始画面，右侧为商家所见。");
     call.watch();
@@ -299,6 +322,11 @@ $("mode").addEventListener("change", async () => {
   await fetch(`/v1/calls/${call.id}/mode`, {
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ mode: $("mode").value }),
   });
+});
+$("complain").addEventListener("click", async () => {
+  if (!call || !call.id) return;
+  const answer = await fetch(`/v1/calls/${call.id}/complaint`, { method: "POST" });
+  say(answer.ok ? "The complaint is a case to review now. 投诉已成为待审核案例。" : (await answer.json()).detail);
 });
 $("stop").addEventListener("click", async () => { await hangUp(); say("Hung up · 已挂断"); });
 addEventListener("pagehide", () => { if (call) call.close(); });

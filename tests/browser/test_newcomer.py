@@ -1,0 +1,144 @@
+"""A newcomer starts the demo, calls on its page, and reviews that call with the account it printed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+
+import pytest
+
+from tests.browser.people import FLAGS
+from tests.conftest import ROOT
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+LIMIT_MS = 90_000
+PRINTED = re.compile(r"sign in at (http://\S+/review) as (\S+) with the password (\S+)")
+ASK = """async ([method, path, body]) => {
+  const token = document.querySelector("meta[name=csrf]").content;
+  const headers = { "Content-Type": "application/json", "X-CSRF-Token": token };
+  const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
+  const isJson = (answer.headers.get("Content-Type") || "").includes("json");
+  return [answer.status, isJson ? await answer.json() : {}];
+}"""
+
+
+@dataclass
+class Demo:
+    """What `guardian demo` has printed."""
+
+    url: str
+    name: str
+    password: str
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory, need, weights):
+    need("chromium")
+    need("playwright")
+    weights("face")
+    weights("person")
+    out = tmp_path_factory.mktemp("demo")
+    # No browser of this machine is opened.
+    environment = {**os.environ, "BROWSER": "true", "PATH": f"{_without_openers(out)}:{os.environ['PATH']}"}
+    with (out / "printed").open("wb") as printed:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "guardian", "demo", f"--out={out / 'made'}"],
+            cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=printed, stderr=printed,
+        )  # fmt: skip
+    try:
+        yield _said(process, out / "printed")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 128 + signal.SIGTERM
+
+
+def _without_openers(folder):
+    """A folder with an xdg-open that opens nothing."""
+    opener = folder / "programs" / "xdg-open"
+    opener.parent.mkdir()
+    opener.write_text("#!/bin/sh\n")
+    opener.chmod(0o755)
+    return opener.parent
+
+
+def _said(process, printed) -> Demo:
+    tick = threading.Event()
+    for _ in range(600):
+        found = PRINTED.search(printed.read_text("utf-8"))
+        if found is not None:
+            return Demo(found[1].removesuffix("/review"), found[2], found[3])
+        assert process.poll() is None, printed.read_text("utf-8")
+        tick.wait(0.1)
+    raise AssertionError(printed.read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def page(need, demo):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=need("chromium"), args=list(FLAGS))
+        page = browser.new_page(base_url=demo.url, locale="en-US")
+        page.set_default_timeout(LIMIT_MS)
+        yield page
+        browser.close()
+
+
+def ask(page, method, path, body=None):
+    status, answer = page.evaluate(ASK, [method, path, body])
+    assert status < 400, answer
+    return answer
+
+
+def until(page, method, path, found):
+    """What the server answers once `found` finds it there."""
+    for _ in range(LIMIT_MS // 250):
+        if there := found(ask(page, method, path)):
+            return there
+        page.wait_for_timeout(250)
+    raise AssertionError(path)
+
+
+def test_the_call_just_made_is_a_case_that_the_newcomer_plays_and_decides(demo, page):
+    page.goto("/demo")
+    with page.expect_response(lambda answer: answer.url.endswith("/v1/calls")) as admitted:
+        page.get_by_role("button", name="Start the call").click()
+    call_id = admitted.value.json()["call_id"]
+    page.locator("#ticker b").first.wait_for()  # The merchant has asked for another way to be reached.
+    page.get_by_role("button", name="Hang up").click()
+    page.get_by_text("Hung up").wait_for()
+    page.get_by_role("link", name="Review the cases").click()
+    page.get_by_label("Name").fill(demo.name)
+    page.get_by_label("Password").fill(demo.password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(lambda url: "/review" in url and "sign-in" not in url)
+    (case, *_) = ask(page, "GET", f"/v1/cases?q={call_id}")["cases"]
+    (clip, *_) = until(page, "GET", f"/v1/cases/{case['case_id']}", lambda case: case["clips"])
+    held = ask(page, "POST", f"/v1/cases/{case['case_id']}/claim")
+    link = ask(page, "POST", f"/v1/evidence/{clip['evidence_id']}/links", {"part": "media"})
+    assert page.evaluate("async (url) => (await (await fetch(url)).blob()).size", link["url"]) > 10_000
+    wish = {"lease": held["lease"], "version": held["version"], "decision": "confirm", "reason": "explicit"}
+    ask(page, "POST", f"/v1/cases/{case['case_id']}/decide", wish)
+    assert ask(page, "GET", f"/v1/cases/{case['case_id']}")["state"] == "decided"
+
+
+def test_a_complaint_on_the_page_is_a_case_too(page):
+    page.goto("/demo")
+    page.get_by_role("button", name="Start the call").click()
+    page.locator("#state.armed").wait_for()
+    with page.expect_response(lambda answer: answer.url.endswith("/complaint")) as told:
+        page.get_by_role("button", name="Complain").click()
+    call_id = told.value.json()["call_id"]
+    assert told.value.json()["evidence_id"]
+    page.get_by_text("is a case to review now").wait_for()
+    page.get_by_role("button", name="Hang up").click()
+    page.get_by_text("Hung up").wait_for()
+    page.goto("/review/account")
+    found = until(page, "GET", f"/v1/cases?q={call_id}", lambda answer: answer["cases"])
+    assert "complaint" in {case["kind"] for case in found}, json.dumps(found)
