@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -18,10 +17,10 @@ from guardian.core.appeals import (
     settled,
     statement,
 )
-from guardian.core.audit import Link
+from guardian.core.audit import Act, Link
 from guardian.core.calls import CallEventType
 from guardian.core.case_queue import Cursor, cursor_from, place
-from guardian.core.case_records import AppealRecord, CaseRecord, DecisionRecord
+from guardian.core.case_records import AppealRecord, CaseRecord
 from guardian.core.cases import CaseState, Choice
 from guardian.core.errors import CaseRefused
 from guardian.core.people import Permission
@@ -112,13 +111,18 @@ class ServerAppeals:
         record = self._work.store.find(appeal.case_id, who.tenant)
         made = self._work.store.decisions(record.id)
         known = appeal.judge == who.text or appeal.state is AppealState.DECIDED
+        act = Act.CASE_OPENED if known else Act.CASE_VIEWED
+        self._work.tell(who, act, record, {"appeal": appeal.id})
         return {
             **self._row(appeal),
             "words": appeal.words if who.may(Permission.APPEALS_JUDGE) else None,
             "folded": not known,
             "was": appeal.was.value if known else None,
             "decisions": [views.decision(one) for one in made] if known else None,
-            "mine": {"judge": appeal.judge == who.text, "decided_before": who.text in _deciders(made)},
+            "mine": {
+                "judge": appeal.judge == who.text,
+                "decided_before": who.text in self._work.deciders(record.id),
+            },
         }
 
     def opinion(self, who: Reviewer, appeal_id: str, choice: Choice, version: int) -> dict[str, Any]:
@@ -126,8 +130,15 @@ class ServerAppeals:
         appeal, record = self._judged_by(who, appeal_id, version)
         if choice is Choice.ESCALATE:
             raise CaseRefused("An appeal is judged here; say what you think of the case.")
+        if appeal.judge == who.text:
+            raise self._work.conflict(record, "You have said what you think of this case; decide the appeal.")
         doing = self._work.doing(who)
-        self._work.write(record, lambda db: [changes.judge(db, appeal, choice, doing)])
+
+        def also(db: sa.Connection) -> list[Link]:
+            case_work.hold(db, record, doing.now)
+            return [changes.judge(db, appeal, choice, doing)]
+
+        self._work.write(record, also)
         return self.show(who, appeal_id)
 
     def decide(self, who: Reviewer, appeal_id: str, judgement: Judgement) -> dict[str, Any]:
@@ -149,6 +160,7 @@ class ServerAppeals:
         to = Settled(CaseState.DECIDED, place(CaseState.DECIDED, 0.0, doing.now), finding)
 
         def also(db: sa.Connection) -> list[Link]:
+            case_work.hold(db, record, doing.now)
             link = changes.settle(db, appeal, after, to, doing)
             return [link, *case_work.follow(db, record.id, self._parts.retention, doing)]
 
@@ -183,7 +195,7 @@ class ServerAppeals:
             raise CaseRefused("Your roles do not allow to judge appeals.")
         appeal = self._store.find(appeal_id, who.tenant)
         record = self._work.store.find(appeal.case_id, who.tenant)
-        check_judge(who.text, _deciders(self._work.store.decisions(record.id)))
+        check_judge(who.text, self._work.deciders(record.id))
         if appeal.state is AppealState.DECIDED:
             raise self._work.conflict(record, "This appeal has been decided.")
         if appeal.version != version:
@@ -196,7 +208,7 @@ class ServerAppeals:
         self, appeal: AppealRecord, record: CaseRecord, outcome: AppealFinding, doing: Doing
     ) -> dict[str, Any]:
         overturned = outcome is AppealFinding.OVERTURNED
-        people = _deciders(self._work.store.decisions(record.id)) | {doing.actor}
+        people = self._work.deciders(record.id) | {doing.actor}
         _, finding = settled(_CHOICES[outcome], appeal.was)
         facts = record.facts
         made = statement(
@@ -232,7 +244,3 @@ class ServerAppeals:
             "decided_at": rfc3339(appeal.decided_at) if appeal.decided_at is not None else None,
             "statement": dict(appeal.statement) if decided else None,
         }
-
-
-def _deciders(made: Iterable[DecisionRecord]) -> set[str]:
-    return {one.actor for one in made}

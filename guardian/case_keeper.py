@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import sqlalchemy as sa
+
+from guardian.core.audit import CLOCK
 from guardian.core.calls import CallEvent, CallEventType, CallSpec, Scope
 from guardian.core.cases import CaseKind, ReviewTerms
 from guardian.core.evidence import ReviewState
@@ -17,6 +20,8 @@ from guardian.desk import Also
 from guardian.events.ulid import ulid
 from guardian.store import case_changes as changes
 from guardian.store.case_changes import Key, NewCase
+from guardian.store.case_work import follow
+from guardian.store.evidence_changes import Doing
 
 _VIOLATIONS = frozenset(
     {
@@ -46,7 +51,7 @@ class CaseKeeper:
             case CallEventType.EVIDENCE_READY:
                 keys = [Key(spec.tenant, spec.call_id, str(one)) for one in event.data["causes"]]
                 evidence_id = str(event.data["evidence_id"])
-                return lambda db: changes.add_clip(db, keys, evidence_id, now)
+                return lambda db: self._follow(db, changes.add_clip(db, keys, evidence_id, now), now)
             case CallEventType.EVIDENCE_DELETED:
                 evidence_id = str(event.data["evidence_id"])
                 return lambda db: changes.drop_clip(db, evidence_id, now)
@@ -59,9 +64,15 @@ class CaseKeeper:
             case CallEventType.VIOLATION_DETECTED:
                 return partial(changes.make, new=new, terms=self._terms)
             case CallEventType.VIOLATION_RETRACTED:
-                return lambda db: changes.retract(db, new.key, new.at)
+                return lambda db: self._follow(db, [changes.retract(db, new.key, new.at)], new.at)
             case _:
                 return lambda db: changes.update(db, new, self._terms)
+
+    def _follow(self, db: sa.Connection, ids: Sequence[str | None], at: float) -> None:
+        """Clips are kept as long as what was said of their cases has it, and that may have been before."""
+        for case_id in ids:
+            if case_id is not None:
+                follow(db, case_id, self._retention, Doing(CLOCK.text, at))
 
     def _of_violation(self, spec: CallSpec, event: CallEvent, event_id: str) -> NewCase:
         change: Mapping[str, Any] = event.data["violation"]

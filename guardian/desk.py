@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -71,34 +71,46 @@ class Desk:
         self.keep(spec, event)
 
     def keep(
-        self, spec: CallSpec, event: CallEvent, also: Also | None = None, event_id: str = ""
+        self,
+        spec: CallSpec,
+        event: CallEvent,
+        also: Also | None = None,
+        event_id: str = "",
+        *more: CallEvent,
     ) -> Future[Kept]:
         """As `publish`; the future is done when the event is on the disk, with what `also` wrote.
 
-        event_id: a ULID, where it had to be known before.
+        event_id: a ULID, where it had to be known before. more: events that are kept with it, or not at all.
         """
-        event_id = event_id or ulid()
-        seal = self._envelope.sealer(spec, event, event_id)
-        both = _both(also, self._around.beside(spec, event, event_id))
+        entries = [self._entry(spec, event, event_id or ulid(), also)]
+        entries += [self._entry(spec, one, ulid(), None) for one in more]
+        kinds = [one.type.value for one in (event, *more)]
         try:
-            entry = Entry(event.call_id, self._around.now(), seal, _about(spec, event), both)
-            future = self._writer.submit(entry)
+            future = self._writer.submit(*entries)
         except Unavailable:
-            self._around.metrics.events.labels(event.type.value, "refused").inc()
-            logger("guardian.desk").error("an event could not be kept", type=event.type.value)
+            for kind in kinds:
+                self._around.metrics.events.labels(kind, "refused").inc()
+                logger("guardian.desk").error("an event could not be kept", type=kind)
             raise
         self.newest = future
-        self._around.metrics.events.labels(event.type.value, "accepted").inc()
-        future.add_done_callback(lambda done: self._check(event.type, done))
+        for kind in kinds:
+            self._around.metrics.events.labels(kind, "accepted").inc()
+        future.add_done_callback(lambda done: self._check(kinds, done))
         return future
 
-    def _check(self, kind: CallEventType, done: Future[Kept]) -> None:
+    def _entry(self, spec: CallSpec, event: CallEvent, event_id: str, also: Also | None) -> Entry:
+        seal = self._envelope.sealer(spec, event, event_id)
+        both = _both(also, self._around.beside(spec, event, event_id))
+        return Entry(event.call_id, self._around.now(), seal, _about(spec, event), both)
+
+    def _check(self, kinds: Sequence[str], done: Future[Kept]) -> None:
         error = done.exception()
-        if isinstance(error, GuardianError) and not isinstance(error, Unavailable):
-            self._around.metrics.events.labels(kind.value, "withdrawn").inc()
-        elif error is not None:
-            self._around.metrics.events.labels(kind.value, "lost").inc()
-            logger("guardian.desk").error("an event was lost", type=kind.value, cause=type(error).__name__)
+        for kind in kinds if error is not None else ():
+            if isinstance(error, GuardianError) and not isinstance(error, Unavailable):
+                self._around.metrics.events.labels(kind, "withdrawn").inc()
+            else:
+                self._around.metrics.events.labels(kind, "lost").inc()
+                logger("guardian.desk").error("an event was lost", type=kind, cause=type(error).__name__)
 
     @property
     def waiting(self) -> int:

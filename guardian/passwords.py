@@ -14,11 +14,14 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from guardian.core.errors import Unavailable
-from guardian.core.people import plain
+from guardian.core.people import PASSWORD_MOST, plain
 
 _PASSES, _KIB, _LANES = 3, 64 * 1024, 1
 """RFC 9106, section 4, second choice, on one lane: a flood of sign-ins takes one core at most."""
 _NICE = 10
+_LONGEST = 4 * PASSWORD_MOST
+"""What is longer is nobody's, however it is typed. To put it in order would take the square of its length,
+and nothing else would run meanwhile."""
 _WAITING = 32
 _WAIT_S = 10.0
 
@@ -47,6 +50,9 @@ class Passwords:
 
     def fits(self, kept: str, password: str) -> bool:
         """Whether it is the password of which `kept` was made."""
+
+        if len(password) > _LONGEST:
+            password = ""
 
         def look() -> bool:
             with contextlib.suppress(VerificationError, InvalidHashError, UnicodeError):

@@ -7,12 +7,14 @@ import math
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
 from guardian.core.audit import STRANGER, Act, Entry, Principal
-from guardian.core.errors import SignInRefused, SignInSlowed
+from guardian.core.errors import SignInRefused, SignInSlowed, Unavailable
 from guardian.core.people import PASSWORD_MOST, Person, fault_of_name, folded
 from guardian.core.people_desk import NewPerson, PersonChange, SignedIn, SignInTry
 from guardian.core.ports import Clock
@@ -52,7 +54,7 @@ class ServerPeople:
         self._parts = parts
         self._slowing = Slowing(time.monotonic)
         self._telling = Rates(_TOLD_PER_S, _TOLD, time.monotonic)
-        self._untold = 0
+        self._untold: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def sign_in(self, tried: SignInTry) -> SignedIn:
@@ -77,7 +79,8 @@ class ServerPeople:
             self._slowing.give_back(pace)
         parts.signed("in")
         if parts.passwords.outdated(kept):
-            parts.people.rehash(person.id, kept, parts.passwords.hashed(tried.password))
+            with suppress(Unavailable):  # It can be made anew the next time: whoever is in stays in.
+                parts.people.rehash(person.id, kept, parts.passwords.hashed(tried.password))
         return signed
 
     def session(self, secret: str) -> Person | None:
@@ -87,7 +90,8 @@ class ServerPeople:
         if found is None:
             return None
         if now - found.seen_at > _TOUCH_S:
-            self._parts.sessions.touch(key, now)
+            with suppress(Unavailable):  # A store that takes nothing ends no work before its time.
+                self._parts.sessions.touch(key, now)
         return found.person
 
     def sign_out(self, secret: str) -> None:
@@ -127,7 +131,8 @@ class ServerPeople:
             self._turn_away(person, "password")
         with self._lock:
             self._slowing.give_back(pace)
-        return self._parts.keeper.set_password(who, person, new)
+        # An administrator may have set another one since the old one was looked at: theirs stays.
+        return self._parts.keeper.set_password(who, person, new, kept)
 
     def disable(self, who: Principal, account_id: str) -> Person:
         """Nobody can sign in with it any more."""
@@ -176,10 +181,11 @@ class ServerPeople:
 
     def _tell(self, act: Act, subject: str, who: Principal, body: dict[str, str | int]) -> None:
         with self._lock:
-            if self._telling.wait("refusals") > 0:
-                self._untold += 1
+            # Each by itself: a flood of strangers does not hide what somebody who is signed in tries.
+            if self._telling.wait(who.text) > 0:
+                self._untold[who.text] += 1
                 return
-            untold, self._untold = self._untold, 0
+            untold = self._untold.pop(who.text, 0)
         more: dict[str, str | int] = {"untold": untold} if untold else {}
         self._parts.audit.append(self._entry(act, subject, who, body | more))
 

@@ -24,7 +24,7 @@ from guardian.core.people_desk import NewPerson, PersonChange
 from guardian.core.ports import Clock
 from guardian.core.times import rfc3339
 from guardian.passwords import Passwords
-from guardian.store.people import People
+from guardian.store.people import NewPassword, People
 
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _ZONE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+/-]{0,63}")
@@ -90,8 +90,8 @@ class PeopleKeeper:
         body: dict[str, Any] = {"changed": sorted(changed)}
         if "duties" in changed:
             body |= {"roles": _roles(after), "were": _roles(person)}
-        self._people.change(after, _told(Act.ACCOUNT_CHANGED, who, after, self._clock(), body))
-        return after
+        told = _told(Act.ACCOUNT_CHANGED, who, after, self._clock(), body)
+        return self._people.change(person.id, changed, told)
 
     def disable(self, who: Principal, person: Person) -> Person:
         """Nobody can sign in with it any more; all its sessions end."""
@@ -101,22 +101,19 @@ class PeopleKeeper:
         """Lets somebody sign in again."""
         return self._switch(who, person, None)
 
-    def set_password(self, who: Principal, person: Person, password: str) -> Person:
-        """Another password; all sessions end."""
+    def set_password(self, who: Principal, person: Person, password: str, was: str | None = None) -> Person:
+        """Another password; all sessions end. was: the hash it has to take the place of, None for any."""
         _check(fault_of_password(password, person.name))
-        now = self._clock()
-        after = replace(person, password_at=now)
-        told = _told(Act.PASSWORD_SET, who, after, now, {"own": who.id == person.id})
-        self._people.set_password(after, self._passwords.hashed(password), told)
-        return after
+        new = NewPassword(self._passwords.hashed(password), self._clock(), was)
+        told = _told(Act.PASSWORD_SET, who, person, new.at, {"own": who.id == person.id})
+        return self._people.set_password(person.id, new, told)
 
     def _switch(self, who: Principal, person: Person, disabled_at: float | None) -> Person:
         if (person.disabled_at is None) == (disabled_at is None):
             return person
-        after = replace(person, disabled_at=disabled_at)
         act = Act.ACCOUNT_ENABLED if disabled_at is None else Act.ACCOUNT_DISABLED
-        self._people.change(after, _told(act, who, after, self._clock(), {}))
-        return after
+        told = _told(act, who, person, self._clock(), {})
+        return self._people.change(person.id, {"disabled_at": disabled_at}, told)
 
 
 def _told(act: Act, who: Principal, person: Person, now: float, body: Mapping[str, Any]) -> Entry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,7 +54,15 @@ def opened_people(settings: Settings) -> Iterator[OfflinePeople]:
 
 def doer(tenant: str) -> Principal:
     """Whoever sits at the command line."""
-    return Principal(tenant, "shell", getpass.getuser())
+    return Principal(tenant, "shell", shell_user())
+
+
+def shell_user() -> str:
+    """The user of this process; its number where nobody has given it a name, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def usual_tenant(settings: Settings) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -41,9 +43,14 @@ class Deciding:
         if record.version != wish.version:
             raise self._work.conflict(record, "This case has changed; look at what is new.", wish.version)
         self._work.check(who, record)
-        return self._made(who, record, wish)
+        finish, told = self._begun(who, record, wish)
+        finish()
+        return told
 
-    def _made(self, who: Reviewer, record: CaseRecord, wish: DecisionWish) -> dict[str, Any]:
+    def _begun(
+        self, who: Reviewer, record: CaseRecord, wish: DecisionWish
+    ) -> tuple[Callable[[], None], dict[str, Any]]:
+        """What waits for a decision, and what is told of it then."""
         earlier = tuple(one.said for one in self._work.store.decisions(record.id))
         two = needs_second(record.id, record.level, self._parts.terms)
         said = Said(wish.choice, wish.reason, who.text)
@@ -65,14 +72,14 @@ class Deciding:
         people = {one.by for one in earlier} | {who.text}
         tell = [self._decided(record, made, after.finding, len(people), event_id)] if after.finding else []
         actions = [_action(record, action.value, wish.reason, doing.now) for action in wish.actions]
-        self._work.write(record, also, *tell, *actions)
-        return {
+        told = {
             "case_id": record.id,
             "state": after.state.value,
             "finding": after.finding.value if after.finding is not None else None,
             "version": record.version + 1,
             "event_id": event_id if after.finding is not None else None,
         }
+        return self._work.begin(record, also, *tell, *actions), told
 
     def _decided(
         self, record: CaseRecord, made: DecisionRecord, finding: Finding, people: int, event_id: str
@@ -96,8 +103,15 @@ class Deciding:
         """
         if not who.may(Permission.CASES_BULK):
             raise CaseRefused("Your roles do not allow to dismiss many cases at once.")
-        wanted = replace(wanted, level=Level.REVIEW, holder=NOBODY, after=None, limit=MOST_AT_ONCE + 1)
-        found = [one for one in self._work.store.search(wanted) if one.kind is CaseKind.VIOLATION]
+        wanted = replace(
+            wanted,
+            kind=CaseKind.VIOLATION,
+            level=Level.REVIEW,
+            holder=NOBODY,
+            after=None,
+            limit=MOST_AT_ONCE + 1,
+        )
+        found = self._work.store.search(wanted)
         count = min(len(found), MOST_AT_ONCE)
         told = {"count": count, "more": len(found) > MOST_AT_ONCE, "dismissed": 0, "left_out": 0}
         if sweep.count is None:
@@ -105,14 +119,16 @@ class Deciding:
         if sweep.count != count:
             message = f"There are {count} such cases now, not {sweep.count}; confirm that number."
             raise CaseConflict(message, told)
-        done = 0
+        begun = []
         for record in found[:count]:
             wish = DecisionWish("", record.version, Choice.DISMISS, sweep.reason, sweep.note)
-            try:
-                self._made(who, record, wish)
+            with suppress(CaseConflict, CaseRefused):
+                begun.append(self._begun(who, record, wish)[0])
+        done = 0
+        for finish in begun:
+            with suppress(CaseConflict):
+                finish()
                 done += 1
-            except (CaseConflict, CaseRefused):
-                continue
         return {**told, "dismissed": done, "left_out": count - done}
 
 

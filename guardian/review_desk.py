@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,19 +14,19 @@ from guardian.core.case_records import CaseRecord, CaseSearch, DecisionRecord
 from guardian.core.cases import WAITING, CaseState, Lease
 from guardian.core.errors import CaseConflict, CaseRefused, GuardianError, NoSuchEvidence
 from guardian.core.evidence_facts import told
+from guardian.core.masking import masked
 from guardian.core.people import Permission
 from guardian.core.review_desk import DecisionWish, Queue, Reviewer, Sweep
 from guardian.core.times import rfc3339
 from guardian.events.ulid import ulid
 from guardian.review_deciding import Deciding
 from guardian.review_work import ReviewParts, ReviewWork, Telling
-from guardian.store import audit, case_work
+from guardian.store import case_work
 from guardian.store.cases import ANYBODY, NOBODY
-from guardian.store.evidence_changes import entry
 from guardian.store.review_figures import ReviewFigures
 
-_TRIES = 20
-"""How many of the most urgent cases are tried before somebody is told that there is none."""
+_TRIES, _ROUNDS = 20, 10
+"""How many of the most urgent cases are tried, and how often anew, before there is none to be had."""
 _EARLIER = 20
 _HOLDERS = {"anybody": ANYBODY, "nobody": NOBODY}
 
@@ -59,7 +59,7 @@ class ServerReview:
         """All that is needed to decide."""
         record = self._store.find(case_id, who.tenant)
         mine = record.lease.alive(self._parts.now()) and record.lease.holder == who.text
-        self._tell(who, Act.CASE_VIEWED, record, {"version": record.version, "whole": mine})
+        self._work.tell(who, Act.CASE_VIEWED, record, {"version": record.version, "whole": mine})
         rows = self._store.history(record.id)
         made = self._store.decisions(record.id)
         folded = self._folded(who, record, made)
@@ -78,7 +78,7 @@ class ServerReview:
             "clips": [self._opened(who, clip) for clip in clips] if mine else clips,
             "decisions": {"count": len(made), "folded": folded},
             "party": views.counts(record, self._store.parties(who.tenant, [record.party]).get(record.party)),
-            "notes": [] if folded else views.notes(rows),
+            "notes": [] if folded else views.notes(self._store.remarks(record.id), str if mine else masked),
             "history": views.history(rows),
             "lease": self._lease(record) if mine else None,
         }
@@ -89,7 +89,7 @@ class ServerReview:
         made = self._store.decisions(record.id)
         if self._folded(who, record, made):
             raise CaseRefused("Say first what you think of this case; what others have said is told then.")
-        self._tell(who, Act.CASE_OPENED, record, {"decisions": len(made)})
+        self._work.tell(who, Act.CASE_OPENED, record, {"decisions": len(made)})
         now = self._parts.now()
         others = self._store.of_party(record, _EARLIER)
         return {
@@ -145,11 +145,15 @@ class ServerReview:
         wanted = self._search(
             who, replace(queue, states=states, claimed_by="me", after=""), self._parts.now()
         )
-        for record in self._store.next(replace(wanted, limit=_TRIES), besides):
-            try:
-                return {"case": self._claimed(who, record, "")}
-            except CaseConflict:
-                continue  # Somebody was quicker.
+        for _ in range(_ROUNDS):
+            found = self._store.next(replace(wanted, limit=_TRIES, now=self._parts.now()), besides)
+            for record in found:
+                try:
+                    return {"case": self._claimed(who, record, "")}
+                except CaseConflict:
+                    continue  # Somebody was quicker.
+            if len(found) < _TRIES:
+                break
         return {"case": None}
 
     def claim(self, who: Reviewer, case_id: str) -> dict[str, Any]:
@@ -215,6 +219,8 @@ class ServerReview:
         """Keeps a remark."""
         record = self._store.find(case_id, who.tenant)
         doing = self._work.doing(who)
+        if not record.call_id or record.retain_until <= doing.now:
+            raise self._work.conflict(record, "The time of what was said here is over; no remark is kept.")
         versions: list[int] = []
 
         def also(db: Any) -> list[Link]:
@@ -260,9 +266,3 @@ class ServerReview:
             "state": record.state.value,
             "version": record.version,
         }
-
-    def _tell(self, who: Reviewer, act: Act, record: CaseRecord, body: Mapping[str, Any]) -> None:
-        """Told in the chain before anything is shown."""
-        with self._parts.database.writing() as db:
-            link = audit.append(db, entry(act, record.id, self._work.doing(who), body))
-        self._parts.linked(link)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from guardian.core.case_queue import priority
@@ -110,10 +110,10 @@ def history(rows: Sequence[HistoryRow]) -> list[dict[str, Any]]:
     ]
 
 
-def notes(rows: Sequence[HistoryRow]) -> list[dict[str, Any]]:
-    """What people have remarked."""
+def notes(rows: Sequence[HistoryRow], shown: Callable[[str], str]) -> list[dict[str, Any]]:
+    """What people have remarked. shown: as whoever asks may read it."""
     return [
-        {"by": one.actor, "at": rfc3339(one.at), "note": one.detail["note"]}
+        {"by": one.actor, "at": rfc3339(one.at), "note": shown(str(one.detail["note"]))}
         for one in rows
         if one.detail.get("note")
     ]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from guardian.core.audit import Link, Principal
+from guardian.core.appeals import AppealState
+from guardian.core.audit import Act, Link, Principal
 from guardian.core.calls import CallEvent, CallEventType, CallSpec
 from guardian.core.case_records import CaseRecord
 from guardian.core.cases import CaseState, ReviewTerms, check_person
@@ -21,11 +22,12 @@ from guardian.core.retention import Retention
 from guardian.core.review_desk import Reviewer
 from guardian.core.times import rfc3339
 from guardian.desk import Also
-from guardian.events.ulid import ulid
 from guardian.review_views import history
+from guardian.store import audit
+from guardian.store.appeals import AppealStore
 from guardian.store.cases import CaseStore
 from guardian.store.database import Database
-from guardian.store.evidence_changes import Doing
+from guardian.store.evidence_changes import Doing, entry
 
 _WAIT_S = 10.0
 _NEEDS = {
@@ -52,7 +54,12 @@ class Tell(Protocol):
     """`guardian.desk.Desk.keep`."""
 
     def __call__(
-        self, spec: CallSpec, event: CallEvent, also: Also | None = None, event_id: str = ""
+        self,
+        spec: CallSpec,
+        event: CallEvent,
+        also: Also | None = None,
+        event_id: str = "",
+        *more: CallEvent,
     ) -> Future[Any]: ...
 
 
@@ -75,7 +82,7 @@ class ReviewParts:
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """An event that tells of a change. event_id: as it will have, where that has to be known."""
+    """An event that tells of a change. event_id: as it will have, where that has to be known of the first."""
 
     kind: CallEventType
     data: Mapping[str, Any]
@@ -89,6 +96,7 @@ class ReviewWork:
     def __init__(self, parts: ReviewParts) -> None:
         self.parts = parts
         self.store = CaseStore(parts.database)
+        self._appeals = AppealStore(parts.database)
 
     def doing(self, who: Reviewer) -> Doing:
         """Who does something, now."""
@@ -96,13 +104,23 @@ class ReviewWork:
 
     def check(self, who: Reviewer, record: CaseRecord) -> None:
         """CaseRefused when whoever asks may not review this case, CaseConflict when nobody may now."""
-        earlier = [made.said for made in self.store.decisions(record.id)]
         try:
-            check_person(record.state, who.text, earlier)
+            check_person(record.state, who.text, self.deciders(record.id))
         except CaseConflict as error:
             raise self.conflict(record, str(error)) from error
         if not who.may(_NEEDS[record.state]):
             raise CaseRefused("Your roles do not allow to review cases that stand here.")
+
+    def deciders(self, case_id: str) -> set[str]:
+        """Who has decided in a case, or about an appeal in it."""
+        judges = {one.judge for one in self._appeals.of_case(case_id) if one.state is AppealState.DECIDED}
+        return judges | {made.actor for made in self.store.decisions(case_id)}
+
+    def tell(self, who: Reviewer, act: Act, record: CaseRecord, body: Mapping[str, Any]) -> None:
+        """Tells the chain that a case is looked at, before anything is shown."""
+        with self.parts.database.writing() as db:
+            link = audit.append(db, entry(act, record.id, self.doing(who), body))
+        self.parts.linked(link)
 
     def held(self, who: Reviewer, case_id: str, lease: str) -> CaseRecord:
         """The case as it stands, if whoever asks holds it by this lease. CaseConflict."""
@@ -126,39 +144,51 @@ class ReviewWork:
         return CaseConflict(message, news)
 
     def write(self, record: CaseRecord, also: Callable[[sa.Connection], list[Link]], *tell: Telling) -> None:
-        """Writes a change of a case, with an event if it is told.
+        """Writes a change of a case, with the events that tell of it: all of it, or nothing.
 
-        The first event and the change are on the disk together; the others follow. CaseConflict when the
-        case is not as it was seen any more.
+        CaseConflict when the case is not as it was seen any more.
         """
+        self.begin(record, also, *tell)()
+
+    def begin(
+        self, record: CaseRecord, also: Callable[[sa.Connection], list[Link]], *tell: Telling
+    ) -> Callable[[], None]:
+        """The same, of one change of many that share their commits. Returns what waits for it."""
         links: list[Link] = []
 
         def writes(db: sa.Connection) -> None:
             links[:] = also(db)
 
-        try:
-            if tell:
-                self._tell(record, tell[0], writes)
-            else:
-                with self.parts.database.writing() as db:
-                    writes(db)
-        except CaseConflict as error:
-            now = self.store.find(record.id, record.tenant)
-            raise self.conflict(now, str(error), record.version) from error
-        for link in links:
-            self.parts.linked(link)
-        for one in tell[1:]:
-            self._tell(record, one, None)
+        writing = self._publish(record, tell, writes) if tell else None
 
-    def _tell(self, record: CaseRecord, telling: Telling, also: Also | None) -> None:
-        event = CallEvent(
-            record.call_id,
-            telling.kind,
-            rfc3339(telling.at),
-            float(record.facts.get("t_start", 0.0)),
-            {"cause_event_id": record.event_id, **telling.data},
+        def finish() -> None:
+            try:
+                if writing is not None:
+                    writing.result(_WAIT_S)
+                else:
+                    with self.parts.database.writing() as db:
+                        writes(db)
+            except CaseConflict as error:
+                now = self.store.find(record.id, record.tenant)
+                raise self.conflict(now, str(error), record.version) from error
+            except TimeoutError:
+                raise Unavailable(
+                    "The store does not answer; look at the case before trying again."
+                ) from None
+            for link in links:
+                self.parts.linked(link)
+
+        return finish
+
+    def _publish(self, record: CaseRecord, tell: Sequence[Telling], also: Also) -> Future[Any]:
+        first, *more = (
+            CallEvent(
+                record.call_id,
+                telling.kind,
+                rfc3339(telling.at),
+                float(record.facts.get("t_start", 0.0)),
+                {"cause_event_id": record.event_id, **telling.data},
+            )
+            for telling in tell
         )
-        try:
-            self.parts.tell(record.call, event, also, telling.event_id or ulid()).result(_WAIT_S)
-        except TimeoutError:
-            raise Unavailable("The store does not answer; look at the case before trying again.") from None
+        return self.parts.tell(record.call, first, also, tell[0].event_id, *more)

@@ -1,5 +1,6 @@
 """Accounts and sessions in a real store, on both engines."""
 
+import contextlib
 import json
 from dataclasses import replace
 
@@ -7,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from guardian.core.audit import Principal, broken
-from guardian.core.errors import NoSuchPerson, PersonRefused, SignInRefused, SignInSlowed
-from guardian.core.people import Duty, Preferences
+from guardian.core.errors import NoSuchPerson, PersonRefused, SignInRefused, SignInSlowed, Unavailable
+from guardian.core.people import Duty, Preferences, plain
 from guardian.core.people_desk import NewPerson, PersonChange, SignInTry
 from guardian.passwords import Passwords
 from guardian.people_desk import PeopleParts, ServerPeople, principal
@@ -28,8 +29,8 @@ class Office:
         self.now = 1_000_000.0
         self.counted = []
         self.audit = AuditLog(database)
-        people = People(database)
-        keeper = PeopleKeeper(people, passwords, lambda: self.now)
+        self.people = people = People(database)
+        self.keeper = keeper = PeopleKeeper(people, passwords, lambda: self.now)
         self.desk = ServerPeople(
             PeopleParts(
                 people=people,
@@ -299,3 +300,65 @@ def test_old_sessions_and_browsers_make_room(office):
     with office.database.reading() as db:
         for table in (sessions, browsers):
             assert db.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() == 8
+
+
+def test_what_an_administrator_changes_meanwhile_stays(office):
+    """Whoever changes their own account at that moment brings neither a role nor the account back."""
+    before = office.hire(duties=(Duty.SENIOR, Duty.RULES))
+    office.desk.disable(SHELL, before.id)
+    office.desk.change(SHELL, before.id, PersonChange(duties=frozenset({Duty.VIEWER})))
+    keeper = office.keeper
+    after = keeper.change(principal(before), before, PersonChange(zone="Asia/Shanghai"))
+    assert (after.duties, after.zone) == ({Duty.VIEWER}, "Asia/Shanghai")
+    assert after.disabled_at is not None
+    (kept,) = office.desk.people(SHELL)
+    assert kept == after
+
+
+def test_a_password_that_an_administrator_sets_meanwhile_stays(office):
+    person = office.hire()
+    _, seen = office.people.find(person.id, "acme")
+    office.desk.set_password(SHELL, person.id, "another good password")
+    with pytest.raises(PersonRefused, match="meantime"):
+        office.keeper.set_password(principal(person), person, "the password of a thief", seen)
+    assert office.sign_in(password="another good password")
+
+
+def test_a_password_without_end_is_wrong_and_holds_nothing_up(office, monkeypatch):
+    """Characters that combine are put in order: that takes the square of their number, with nothing beside."""
+    office.hire()
+    lengths = []
+    monkeypatch.setattr("guardian.passwords.plain", lambda text: lengths.append(len(text)) or plain(text))
+    for name in ("li.wei", "nobody"):
+        with pytest.raises(SignInRefused):
+            office.sign_in(name, "\u0301" * 5_000 + "\u0323" * 5_000)
+    assert len(lengths) == 2
+    assert max(lengths) <= 1024
+
+
+def test_a_password_is_the_same_however_it_was_typed(office):
+    office.hire(password="Zo\u00eb said: open")
+    assert office.sign_in(password="Zoe\u0308 said: open")
+
+
+def test_a_flood_of_strangers_does_not_hide_what_somebody_tries(office):
+    for _ in range(60):
+        with contextlib.suppress(SignInRefused, SignInSlowed):
+            office.sign_in("nobody")
+    office.desk.forbidden(Principal("acme", "person", "p_1"), "rules.change")
+    assert office.told()[-1][:3] == ("person.forbidden", "p_1", "person:acme/p_1")
+
+
+def test_a_store_that_takes_nothing_lets_people_go_on_reading(office):
+    class Full(Sessions):
+        def touch(self, digest, now):
+            raise Unavailable("its disk is full")
+
+    office.hire()
+    session = office.sign_in().session
+    full = Full(office.database, Limits(idle_s=600, longest_s=3600))
+    desk = ServerPeople(replace(office.desk._parts, sessions=full))
+    office.now += 300
+    assert desk.session(session)
+    office.now += 301
+    assert desk.session(session) is None

@@ -82,6 +82,14 @@ def test_what_cannot_be_is_said_in_a_sentence(users, arguments, said):
     assert (code, said in told) == (1, True), told
 
 
+def test_a_user_without_a_name_makes_accounts_too(users, monkeypatch):
+    """As in a container that runs under a number."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 54_321)
+    assert users("add", "li.wei", typed=f"{WORDS}\n")[0] == 0
+
+
 def test_an_account_is_changed_disabled_and_enabled(users):
     users("add", "li.wei", typed=WORDS)
     assert users("set", "li.wei")[0] == 2

@@ -102,7 +102,6 @@ def rotate(
 
     It may run beside the server and may be interrupted.
     """
-    import getpass
     from dataclasses import asdict
     from json import dumps
 
@@ -110,6 +109,7 @@ def rotate(
     from rich.progress import Progress
 
     from guardian.evidence_offline import changing_keys, clips_in, make_key, seal_all
+    from guardian.people_offline import shell_user
     from guardian.settings import load
 
     settings = load(config, {} if data is None else {"data_dir": str(data)})
@@ -118,7 +118,7 @@ def rotate(
         if not resume:
             make_key(settings)
         task = progress.add_task("files", total=None)
-        done = seal_all(settings, getpass.getuser(), lambda count: progress.advance(task, count))
+        done = seal_all(settings, shell_user(), lambda count: progress.advance(task, count))
     if json:
         typer.echo(dumps(asdict(done)))
         return

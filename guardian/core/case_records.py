@@ -146,6 +146,7 @@ class CaseSearch:
     tenant: str
     states: tuple[CaseState, ...]
     now: float
+    kind: CaseKind | None = None
     level: Level | None = None
     category: str = ""
     language: str = ""

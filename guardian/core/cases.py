@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -141,11 +141,11 @@ def check_reason(choice: Choice, reason: str) -> None:
         raise CaseRefused(f"To {choice.value} a case needs one of these reasons: {known}.")
 
 
-def check_person(state: CaseState, by: str, earlier: Sequence[Said]) -> None:
+def check_person(state: CaseState, by: str, deciders: Collection[str]) -> None:
     """CaseConflict when the case is not to be reviewed now, CaseRefused when not by whoever asks."""
     if state not in CLAIMABLE:
         raise CaseConflict("Nothing is to be decided in this case any more.")
-    if any(said.by == by for said in earlier):
+    if by in deciders:
         raise CaseRefused("You have decided this case before; another person has to look at it now.")
 
 
@@ -160,7 +160,7 @@ def needs_second(case_id: str, level: Level, terms: ReviewTerms) -> bool:
 def decided(standing: Standing, said: Said) -> Next:
     """What comes of a decision. CaseRefused, CaseConflict."""
     state, earlier = standing.state, standing.earlier
-    check_person(state, said.by, earlier)
+    check_person(state, said.by, [one.by for one in earlier])
     check_reason(said.choice, said.reason)
     if state is CaseState.APPEALED:
         raise CaseConflict("This case is under appeal; decide the appeal.")

@@ -186,13 +186,14 @@ def fault_of_duties(duties: frozenset[Duty]) -> str | None:
 
 
 def fault_of_password(password: str, name: str) -> str | None:
-    """What is wrong with a new password, None when it will do. password: `plain`; name: folded."""
+    """What is wrong with a new password, None when it will do. password: as it was typed; name: folded."""
     if any(unicodedata.category(one) == "Cs" for one in password):
         return "a password has characters that are none; type it anew"
-    if len(password) < PASSWORD_LEAST:
-        return f"a password has {PASSWORD_LEAST} characters or more; a few words with blanks will do"
     if len(password) > PASSWORD_MOST:
         return f"a password has {PASSWORD_MOST} characters at most"
+    password = plain(password)
+    if len(password) < PASSWORD_LEAST:
+        return f"a password has {PASSWORD_LEAST} characters or more; a few words with blanks will do"
     if len(set(password)) < _DIFFERENT:
         return f"a password has {_DIFFERENT} different characters or more"
     rest = password.lower().replace(name, "")

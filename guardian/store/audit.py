@@ -56,7 +56,7 @@ def append(db: sa.Connection, entry: Entry) -> Link:
 def of(db: sa.Connection, subject: str) -> tuple[Link, ...]:
     """Every link about one thing, in order."""
     query = sa.select(audit).where(audit.c.subject == subject).order_by(audit.c.sequence)
-    return tuple(_link(row) for row in db.execute(query))
+    return tuple(read(row) for row in db.execute(query))
 
 
 class AuditLog:
@@ -75,7 +75,7 @@ class AuditLog:
         while True:
             query = sa.select(audit).where(audit.c.sequence > after).order_by(audit.c.sequence).limit(_PAGE)
             with self._database.reading() as db:
-                page = [_link(row) for row in db.execute(query)]
+                page = [read(row) for row in db.execute(query)]
             yield from page
             if len(page) < _PAGE or page[-1].sequence <= after:
                 return
@@ -91,8 +91,9 @@ class AuditLog:
         query = sa.select(audit).order_by(audit.c.sequence.desc()).limit(1)
         with self._database.reading() as db:
             row = db.execute(query).first()
-            return None if row is None else _link(row)
+            return None if row is None else read(row)
 
 
-def _link(row: sa.Row[Any]) -> Link:
+def read(row: sa.Row[Any]) -> Link:
+    """A link as it stands in the store, whatever somebody has written into it."""
     return Link(whole(row.sequence, -1), *map(words, row[1:]))

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from guardian.core.audit import Link
 from guardian.core.audit_desk import LinkSearch
+from guardian.store.audit import read
 from guardian.store.case_tables import appeals, cases
 from guardian.store.database import Database
 from guardian.store.evidence_tables import audit, evidence
@@ -33,7 +34,7 @@ class TenantAudit:
         if wanted.act:
             query = query.where(audit.c.act == wanted.act)
         with self._database.reading() as db:
-            return tuple(Link(*row) for row in db.execute(query))
+            return tuple(read(row) for row in db.execute(query))
 
 
 def _of(tenant: str) -> sa.ColumnElement[bool]:

@@ -20,6 +20,9 @@ from guardian.store import audit
 from guardian.store.case_tables import case_clips, case_history, cases
 from guardian.store.database import insert_into
 
+REMARKS = ("note", "decision", "taken_over")
+"""What of the history has words of people in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -116,7 +119,7 @@ def update(db: sa.Connection, new: NewCase, terms: ReviewTerms) -> None:
     urgency = Urgency(new.level, row.made_at, row.hits)
     facts = {**json.loads(row.facts or "{}"), **new.facts}
     # What was emptied stays so: its evidence is gone.
-    said = _text(new.said) if row.said else ""
+    said = _text(new.said) if json.loads(row.said or "{}") else row.said
     values: dict[str, Any] = {
         "level": new.level.value,
         "category": new.category,
@@ -131,22 +134,23 @@ def update(db: sa.Connection, new: NewCase, terms: ReviewTerms) -> None:
     step(db, row.id, "updated", Change(CLOCK.text, new.at, values))
 
 
-def retract(db: sa.Connection, key: Key, at: float) -> None:
-    """A violation was taken back: nobody has to look at it, if nobody has decided yet."""
+def retract(db: sa.Connection, key: Key, at: float) -> str | None:
+    """A violation was taken back: nobody has to look at it, if nobody has decided yet. The id of its case."""
     audit.hold(db)
     row = _row(db, key)
-    if row is None or row.state != CaseState.OPEN.value:
-        if row is not None:
-            step(db, row.id, "retracted", Change(CLOCK.text, at))
-        return
+    if row is None:
+        return None
     state = CaseState.WITHDRAWN
     values = {"state": state.value, "place": place(state, row.place, at), "lease": "", "held_until": 0.0}
-    step(db, row.id, "retracted", Change(CLOCK.text, at, values))
+    is_open = row.state == CaseState.OPEN.value
+    step(db, row.id, "retracted", Change(CLOCK.text, at, values if is_open else {}))
+    return str(row.id)
 
 
-def add_clip(db: sa.Connection, keys: Collection[Key], evidence_id: str, at: float) -> None:
-    """There is evidence of these cases."""
+def add_clip(db: sa.Connection, keys: Collection[Key], evidence_id: str, at: float) -> list[str]:
+    """There is evidence of these cases. The ids of those that have it now and had it not."""
     audit.hold(db)
+    more = []
     for key in keys:
         row = _row(db, key)
         if row is None:
@@ -155,6 +159,8 @@ def add_clip(db: sa.Connection, keys: Collection[Key], evidence_id: str, at: flo
         added = db.execute(statement.on_conflict_do_nothing().returning(case_clips.c.case_id)).first()
         if added is not None:
             step(db, row.id, "evidence", Change(CLOCK.text, at, detail={"evidence_id": evidence_id}))
+            more.append(str(row.id))
+    return more
 
 
 def drop_clip(db: sa.Connection, evidence_id: str, at: float) -> None:
@@ -182,9 +188,14 @@ def empty_notes(db: sa.Connection, ids: Collection[str]) -> None:
     """Notes that people wrote in cases are emptied."""
     db.execute(
         case_history.update()
-        .where(case_history.c.case_id.in_(ids), case_history.c.what.in_(("note", "decision")))
+        .where(case_history.c.case_id.in_(ids), case_history.c.what.in_(REMARKS))
         .values(detail="{}")
     )
+
+
+def remarked() -> sa.ColumnElement[str]:
+    """`said` of a case in which something is remarked: not empty, so that the clock finds the remark."""
+    return sa.case((cases.c.said == "", canonical({})), else_=cases.c.said)
 
 
 def _text(said: Mapping[str, Any]) -> str:

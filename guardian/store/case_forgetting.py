@@ -66,16 +66,19 @@ class CaseForgetting:
     def sweep(self, doing: Doing, records_s: float) -> tuple[list[Link], int]:
         """Empties the words of cases whose time is over, and forgets whom they were about `records_s` later.
 
-        Returns the links of the chain, and how many cases were touched; to be called until that is none.
+        What is under appeal stays, and what a legal hold keeps the evidence of. Returns the links of the chain, and how many cases were touched; to be called until that is none.
         """
         with self._database.writing() as db:
             audit.hold(db)
-            over = sa.select(cases.c.id).where(cases.c.retain_until <= doing.now, cases.c.said != NOTHING)
+            free = ~_kept(doing.now)
+            over = sa.select(cases.c.id).where(
+                cases.c.retain_until <= doing.now, cases.c.said != NOTHING, free
+            )
             ids = list(db.execute(over.limit(_AT_ONCE)).scalars())
             db.execute(cases.update().where(cases.c.id.in_(ids)).values(said=""))
             empty_notes(db, ids)
             outlived = sa.select(cases).where(
-                cases.c.retain_until <= doing.now - records_s, cases.c.party != NOTHING
+                cases.c.retain_until <= doing.now - records_s, cases.c.party != NOTHING, free
             )
             rows = db.execute(outlived.limit(_AT_ONCE)).all()
             return [_forget(db, row, doing) for row in rows], len(ids) + len(rows)
@@ -114,14 +117,22 @@ def _forget(db: sa.Connection, row: sa.Row[Any], doing: Doing) -> Link:
         values |= {"state": state.value, "place": place(state, row.place, doing.now)}
     step(db, row.id, "forgotten", Change(doing.actor, doing.now, values))
     empty_notes(db, [row.id])
-    db.execute(appeals.update().where(appeals.c.case_id == row.id).values(words=""))
+    # A statement names the call, and may name anybody.
+    emptied = {"words": "", "reason": "", "statement": ""}
+    db.execute(appeals.update().where(appeals.c.case_id == row.id).values(**emptied))
     return audit.append(db, entry(Act.CASE_FORGOTTEN, row.id, doing, {}))
 
 
 def _words(db: sa.Connection, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for row in db.execute(sa.select(appeals).where(appeals.c.case_id.in_(ids)).order_by(appeals.c.opened_at)):
-        told = {"appeal_id": row.id, "role": row.role, "words": row.words, "outcome": row.finding or None}
+        told = {
+            "appeal_id": row.id,
+            "role": row.role,
+            "words": row.words,
+            "outcome": row.finding or None,
+            "statement": json.loads(row.statement or "{}") or None,
+        }
         found.setdefault(row.case_id, []).append(told)
     return found
 

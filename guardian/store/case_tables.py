@@ -44,7 +44,8 @@ cases = sa.Table(
     sa.Column("finding", sa.String, nullable=False),
     sa.Column("decided_at", sa.Float),
     sa.Column("decided_event", sa.String, nullable=False),
-    # JSON. facts: of the call and the rule; said: masked words, emptied when the evidence goes.
+    # JSON. facts: of the call and the rule; said: masked words, emptied with all remarks when the evidence
+    # goes, `{}` where there are remarks and no words.
     sa.Column("facts", sa.Text, nullable=False),
     sa.Column("said", sa.Text, nullable=False),
     sa.Column("retain_until", sa.Float, nullable=False),

@@ -17,10 +17,10 @@ from guardian.core.case_records import CaseRecord, DecisionRecord
 from guardian.core.cases import CaseState, Finding, Lease, clip_state
 from guardian.core.errors import CaseConflict
 from guardian.core.evidence import ReviewState
-from guardian.core.retention import Retention, may_follow
+from guardian.core.retention import Retention
 from guardian.core.times import rfc3339
 from guardian.store import audit
-from guardian.store.case_changes import Change, step
+from guardian.store.case_changes import Change, remarked, step
 from guardian.store.case_tables import case_clips, cases, decisions
 from guardian.store.evidence_changes import Doing, entry
 from guardian.store.evidence_tables import evidence
@@ -56,9 +56,15 @@ def claim(db: sa.Connection, seen: CaseRecord, lease: Lease, doing: Doing, why: 
     return audit.append(db, entry(act, seen.id, doing, told))
 
 
+def hold(db: sa.Connection, seen: CaseRecord, now: float) -> None:
+    """Keeps a case as it is until the end of the transaction. CaseConflict when its lease has ended."""
+    audit.hold(db)
+    _still(db, seen, _held(seen, now))
+
+
 def renew(db: sa.Connection, seen: CaseRecord, until: float, now: float) -> None:
     """Lets a lease last longer, which is no change of the case. CaseConflict when it has ended."""
-    mine = (cases.c.id == seen.id) & (cases.c.lease == seen.lease.id) & (cases.c.held_until > now)
+    mine = (cases.c.id == seen.id) & _held(seen, now)
     if not db.execute(cases.update().where(mine).values(held_until=until)).rowcount:
         raise CaseConflict("Your claim of this case has ended.")
 
@@ -79,7 +85,8 @@ def release(db: sa.Connection, seen: CaseRecord, doing: Doing) -> Link:
 def note(db: sa.Connection, seen: CaseRecord, text: str, doing: Doing) -> tuple[int, Link]:
     """Keeps what somebody remarks; the version it makes, and its link."""
     audit.hold(db)
-    version = step(db, seen.id, "note", Change(doing.actor, doing.now, detail={"note": text}))
+    change = Change(doing.actor, doing.now, {"said": remarked()}, {"note": text})
+    version = step(db, seen.id, "note", change)
     return version, audit.append(db, entry(Act.CASE_NOTED, seen.id, doing, {"note": _sha256(text)}))
 
 
@@ -93,8 +100,7 @@ def decide(
     """
     audit.hold(db)
     doing = Doing(made.actor, made.at)
-    mine = (cases.c.lease == seen.lease.id) & (cases.c.held_until > made.at)
-    lease = mine if seen.lease.alive(made.at) else cases.c.held_until <= made.at
+    lease = _held(seen, made.at) if seen.lease.alive(made.at) else cases.c.held_until <= made.at
     _still(db, seen, lease & (cases.c.version == seen.version))
     db.execute(decisions.insert().values(tenant=seen.tenant, **_row(made)))
     values: dict[str, Any] = {
@@ -106,6 +112,8 @@ def decide(
     }
     if to.finding is not None:
         values |= {"finding": to.finding.value, "decided_at": made.at, "decided_event": to.event_id}
+    if more:
+        values |= {"said": remarked()}
     step(db, seen.id, "decision", Change(made.actor, made.at, values, more))
     body = {
         "choice": made.choice.value,
@@ -122,7 +130,7 @@ def follow(db: sa.Connection, case_id: str, retention: Retention, doing: Doing) 
     links = []
     for evidence_id, before in _clips(db, case_id):
         after = clip_state(_cases_of(db, evidence_id))
-        if after is None or before == after or not may_follow(before, after):
+        if after is None or before == after:
             continue
         until = retention.until(after, doing.now)
         db.execute(
@@ -157,6 +165,10 @@ def _cases_of(db: sa.Connection, evidence_id: str) -> list[tuple[CaseState, Find
 def _standing(db: sa.Connection, ids: Sequence[str]) -> list[tuple[CaseState, Finding | None]]:
     rows = db.execute(sa.select(cases.c.state, cases.c.finding).where(cases.c.id.in_(ids)))
     return [(CaseState(row.state), Finding(row.finding) if row.finding else None) for row in rows]
+
+
+def _held(seen: CaseRecord, now: float) -> sa.ColumnElement[bool]:
+    return (cases.c.lease == seen.lease.id) & (cases.c.held_until > now)
 
 
 def _still(db: sa.Connection, seen: CaseRecord, as_seen: sa.ColumnElement[bool]) -> None:

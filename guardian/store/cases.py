@@ -9,15 +9,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from guardian.core.audit import canonical
 from guardian.core.case_records import CaseRecord, CaseSearch, DecisionRecord, HistoryRow
 from guardian.core.cases import CLAIMABLE, CaseKind, CaseState, Choice, Finding, Lease
 from guardian.core.errors import NoSuchCase
 from guardian.core.violations import Level, Role
+from guardian.store.case_changes import REMARKS
 from guardian.store.case_tables import case_clips, case_history, cases, decisions
 from guardian.store.database import Database
 
 ANYBODY, NOBODY = "*", "-"
-_MOST_NEWS = 50
+_MOST_NEWS, _MOST_REMARKS = 50, 200
 
 
 class CaseStore:
@@ -58,18 +60,25 @@ class CaseStore:
             return decided_in(db, case_id)
 
     def history(self, case_id: str, after: int = 0) -> tuple[HistoryRow, ...]:
-        """What was done in a case after a version, in order."""
-        query = (
-            sa.select(case_history)
-            .where(case_history.c.case_id == case_id, case_history.c.version > after)
-            .order_by(case_history.c.version)
-            .limit(_MOST_NEWS)
+        """What was done in a case after a version, in order; the latest of it where that is much."""
+        query = sa.select(case_history).where(case_history.c.version > after)
+        return self._done(case_id, query, _MOST_NEWS)
+
+    def remarks(self, case_id: str) -> tuple[HistoryRow, ...]:
+        """What people have remarked in a case, in order; the latest of it where that is much."""
+        query = sa.select(case_history).where(
+            case_history.c.what.in_(REMARKS), case_history.c.detail != canonical({})
         )
+        return self._done(case_id, query, _MOST_REMARKS)
+
+    def _done(self, case_id: str, query: sa.Select[Any], most: int) -> tuple[HistoryRow, ...]:
+        here = query.where(case_history.c.case_id == case_id)
         with self._database.reading() as db:
-            return tuple(
-                HistoryRow(row.version, row.what, row.actor, row.at, json.loads(row.detail or "{}"))
-                for row in db.execute(query)
-            )
+            rows = db.execute(here.order_by(case_history.c.version.desc()).limit(most)).all()
+        return tuple(
+            HistoryRow(row.version, row.what, row.actor, row.at, json.loads(row.detail or "{}"))
+            for row in reversed(rows)
+        )
 
     def clips(self, case_id: str) -> tuple[tuple[str, float | None], ...]:
         """(evidence id, when it was erased) of the clips of a case."""
@@ -175,6 +184,8 @@ def _page(db: sa.Connection, wanted: CaseSearch, state: CaseState) -> tuple[Case
 
 def _chosen(wanted: CaseSearch, state: CaseState) -> sa.Select[Any]:
     query = sa.select(cases).where(cases.c.tenant == wanted.tenant, cases.c.state == state.value)
+    if wanted.kind is not None:
+        query = query.where(cases.c.kind == wanted.kind.value)
     if wanted.level is not None:
         query = query.where(cases.c.level == wanted.level.value)
     if wanted.category:

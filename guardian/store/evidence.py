@@ -191,6 +191,7 @@ class EvidenceStore:
     def forget(self, ids: Sequence[str], doing: Doing) -> None:
         """Forgets whose clips these were; only erased ones."""
         with self._database.writing() as db:
+            audit.hold(db)
             for evidence_id in ids:
                 forget(db, evidence_id, doing)
 
@@ -227,6 +228,7 @@ class EvidenceStore:
         """
         put = 0
         with self._database.writing() as db:
+            audit.hold(db)
             for old, new in zip(before, after, strict=True):
                 done = db.execute(
                     evidence_keys.update()

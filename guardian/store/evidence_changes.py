@@ -80,6 +80,7 @@ def erase(db: sa.Connection, evidence_id: str, why: str, doing: Doing) -> Link:
     why: `EXPIRED` erases only what has. EvidenceGone: there is nothing to be erased any more, or it has been
     given more time. EvidenceKept: a legal hold is in force. For `Entry.also` of its event.
     """
+    audit.hold(db)
     due = (evidence.c.retain_until <= doing.now) | endless(db) if why == EXPIRED else sa.true()
     done = db.execute(
         evidence.update()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +16,16 @@ from guardian.store.database import Database, insert_into
 from guardian.store.people_tables import accounts, browsers, sessions
 
 
+@dataclass(frozen=True, slots=True)
+class NewPassword:
+    """A password that takes the place of another one, hashed. at: wall clock seconds; was: the hash that it
+    has to take the place of, None for any."""
+
+    hashed: str = field(repr=False)
+    at: float
+    was: str | None = field(default=None, repr=False)
+
+
 class People:
     """Thread-safe; waits for the disk. Unavailable."""
 
@@ -24,8 +34,10 @@ class People:
 
     def add(self, person: Person, password: str, told: Entry) -> None:
         """Keeps a new account. password: hashed. PersonRefused when the name is taken."""
-        row = {**_columns(person), "password": password}
+        known = {one.name: getattr(person, one.name) for one in fields(Person)}
+        row = {**_cells(known), "password": password}
         with self._database.writing() as db:
+            audit.hold(db)
             query = insert_into(db.dialect.name, accounts).values(**row).on_conflict_do_nothing()
             if not db.execute(query.returning(accounts.c.id)).first():
                 raise PersonRefused(f"The name {person.name} is taken; choose another one.")
@@ -54,21 +66,37 @@ class People:
         with self._database.reading() as db:
             return tuple(person_of(row) for row in db.execute(query))
 
-    def change(self, person: Person, told: Entry) -> None:
-        """Writes an account as it is to be; one that is disabled has no sessions left. NoSuchPerson."""
-        values = _columns(person)
-        with self._database.writing() as db:
-            _update(db, person.id, values)
-            if person.disabled_at is not None:
-                _sign_out_everywhere(db, person.id)
-            audit.append(db, told)
+    def change(self, account_id: str, changed: Mapping[str, Any], told: Entry) -> Person:
+        """Writes what is to be different and nothing else: what others change meanwhile stays theirs.
 
-    def set_password(self, person: Person, password: str, told: Entry) -> None:
-        """Another password, hashed; all sessions end, and no browser is known any more. NoSuchPerson."""
+        changed: by field of `Person`. An account that is disabled has no sessions left. NoSuchPerson.
+        """
         with self._database.writing() as db:
-            _update(db, person.id, {"password": password, "password_at": person.password_at})
-            _sign_out_everywhere(db, person.id)
+            audit.hold(db)
+            after = _updated(db, accounts.c.id == account_id, _cells(changed))
+            if after is None:
+                raise NoSuchPerson("There is no such account.")
+            if after.disabled_at is not None:
+                _sign_out_everywhere(db, account_id)
             audit.append(db, told)
+        return after
+
+    def set_password(self, account_id: str, new: NewPassword, told: Entry) -> Person:
+        """Another password; all sessions end, and no browser is known any more.
+
+        PersonRefused when it is another one by now than the one it has to take the place of.
+        """
+        here = accounts.c.id == account_id
+        if new.was is not None:
+            here &= accounts.c.password == new.was
+        with self._database.writing() as db:
+            audit.hold(db)
+            after = _updated(db, here, {"password": new.hashed, "password_at": new.at})
+            if after is None:
+                raise PersonRefused("This password was changed in the meantime.")
+            _sign_out_everywhere(db, account_id)
+            audit.append(db, told)
+        return after
 
     def rehash(self, account_id: str, old: str, new: str) -> None:
         """The same password hashed anew, unless it was changed meanwhile."""
@@ -77,9 +105,9 @@ class People:
             db.execute(accounts.update().where(same).values(password=new))
 
 
-def _update(db: sa.Connection, account_id: str, values: Mapping[str, Any]) -> None:
-    if db.execute(accounts.update().where(accounts.c.id == account_id).values(**values)).rowcount != 1:
-        raise NoSuchPerson("There is no such account.")
+def _updated(db: sa.Connection, here: sa.ColumnElement[bool], cells: Mapping[str, Any]) -> Person | None:
+    row = db.execute(accounts.update().where(here).values(**cells).returning(accounts)).first()
+    return None if row is None else person_of(row)
 
 
 def _sign_out_everywhere(db: sa.Connection, account_id: str) -> None:
@@ -87,27 +115,21 @@ def _sign_out_everywhere(db: sa.Connection, account_id: str) -> None:
     db.execute(browsers.delete().where(browsers.c.account_id == account_id))
 
 
-def _columns(person: Person) -> dict[str, Any]:
-    return {
-        "id": person.id,
-        "tenant": person.tenant,
-        "name": person.name,
-        "display": person.display,
-        "roles": " ".join(sorted(duty.value for duty in person.duties)),
-        "language": person.language,
-        "zone": person.zone,
-        "preferences": asdict(person.preferences),
-        "made_at": person.made_at,
-        "password_at": person.password_at,
-        "disabled_at": person.disabled_at,
-    }
+def _cells(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a `Person` as the columns hold them."""
+    cells = dict(facts)
+    if "duties" in cells:
+        cells["roles"] = " ".join(sorted(duty.value for duty in cells.pop("duties")))
+    if "preferences" in cells:
+        cells["preferences"] = asdict(cells["preferences"])
+    return cells
 
 
 def person_of(row: sa.Row[Any]) -> Person:
     """What a row of accounts says. A role that is not known any more allows nothing."""
     known = {duty.value for duty in Duty}
     chosen = row.preferences if isinstance(row.preferences, dict) else {}
-    names = {field.name for field in fields(Preferences)}
+    names = {one.name for one in fields(Preferences)}
     return Person(
         id=row.id,
         tenant=row.tenant,

@@ -61,6 +61,7 @@ class Sessions:
         was disabled meanwhile.
         """
         with self._database.writing() as db:
+            audit.hold(db)
             same = sa.and_(
                 accounts.c.id == new.account_id,
                 accounts.c.password == password,
@@ -97,6 +98,7 @@ class Sessions:
     def end(self, digest: str, told: Entry) -> None:
         """Ends it; told only when it was there."""
         with self._database.writing() as db:
+            audit.hold(db)
             if db.execute(sessions.delete().where(sessions.c.digest == digest)).rowcount:
                 audit.append(db, told)
 

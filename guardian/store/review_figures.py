@@ -33,13 +33,15 @@ class ReviewFigures:
             .order_by(decisions.c.at.desc())
             .limit(_MOST)
         )
-        outcomes = (
-            sa.select(appeals.c.finding, sa.func.count())
-            .where(appeals.c.tenant == tenant, appeals.c.decided_at >= since)
-            .group_by(appeals.c.finding)
-        )
         with self._database.reading() as db:
             made = [_Row(*row) for row in db.execute(latest)]
+            # Where not all decisions are looked at, neither are all appeals: shares are of one time.
+            looked_at = since if len(made) < _MOST else made[-1].at
+            outcomes = (
+                sa.select(appeals.c.finding, sa.func.count())
+                .where(appeals.c.tenant == tenant, appeals.c.decided_at >= looked_at)
+                .group_by(appeals.c.finding)
+            )
             appealed = {name: cases for name, cases in db.execute(outcomes)}
         settled = [row for row in made if row.finding]
         dismissed = [row for row in settled if row.finding == Finding.DISMISSED]
@@ -76,6 +78,7 @@ class _Row(NamedTuple):
     language: str
     phrase: str
     waited_s: float
+    at: float
 
 
 _KIND = attrgetter("rule", "category", "language", "finding")

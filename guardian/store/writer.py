@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import islice
 
 from guardian.core.errors import StoreFault, Unavailable
 from guardian.store.outbox import Entry, Kept, Outbox
@@ -15,6 +17,14 @@ from guardian.store.outbox import Entry, Kept, Outbox
 _RETRY_S = 0.5
 _STALLED_S = 3.0
 _BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """Events that are written together. future: gets the first of them."""
+
+    entries: tuple[Entry, ...]
+    future: Future[Kept]
 
 
 class Writer:
@@ -27,7 +37,7 @@ class Writer:
         self._outbox = outbox
         self._on_kept = on_kept
         self._room = room
-        self._queue: queue.Queue[tuple[Entry, Future[Kept]] | None] = queue.Queue(maxsize=room + 1)
+        self._queue: queue.Queue[_Item | None] = queue.Queue(maxsize=room + 1)
         self._closing = threading.Event()
         self._at_work_since: float | None = None
         self._unwritten = 0
@@ -52,14 +62,17 @@ class Writer:
         since = self._at_work_since
         return not self._thread.is_alive() or (since is not None and time.monotonic() - since > _STALLED_S)
 
-    def submit(self, entry: Entry) -> Future[Kept]:
-        """Takes an event; the future is done when it is on the disk. Unavailable when there is no room."""
+    def submit(self, entry: Entry, *more: Entry) -> Future[Kept]:
+        """Takes an event; the future is done when it is on the disk. Unavailable when there is no room.
+
+        more: events that are written with it, or not at all.
+        """
         future: Future[Kept] = Future()
         # Whoever stops waiting for it cannot take it back: the event is accepted.
         future.set_running_or_notify_cancel()
         if self._closing.is_set() or self._queue.qsize() >= self._room:
             raise Unavailable("Events cannot be kept at the moment; free some space on the store's disk.")
-        self._queue.put_nowait((entry, future))
+        self._queue.put_nowait(_Item((entry, *more), future))
         return future
 
     def close(self, timeout_s: float) -> int:
@@ -75,7 +88,7 @@ class Writer:
         self._queue.put_nowait(None)
         items = [item for item in left if item is not None]
         _fail(items, Unavailable("The server ended before the event could be kept."))
-        return self._unwritten + len(items)
+        return self._unwritten + _count(items)
 
     def _run(self) -> None:
         while True:
@@ -86,19 +99,19 @@ class Writer:
                 except queue.Empty:
                     break
             items = [item for item in batch if item is not None]
-            self._unwritten = len(items)
+            self._unwritten = _count(items)
             if items and not self._write(items):
                 return
             if batch[-1] is None:
                 return
 
-    def _write(self, items: list[tuple[Entry, Future[Kept]]]) -> bool:
+    def _write(self, items: list[_Item]) -> bool:
         """False when the disk refused while closing."""
         # From before the first try: a server that does not answer refuses nothing.
         self._at_work_since = time.monotonic()
         while True:
             try:
-                kept = self._outbox.append([entry for entry, _ in items])
+                kept = self._outbox.append([entry for item in items for entry in item.entries])
             except Exception as error:  # noqa: BLE001  # one event that cannot be built must not end the thread
                 if isinstance(error, Unavailable) and not isinstance(error, StoreFault):
                     self.trouble = str(error)
@@ -109,18 +122,24 @@ class Writer:
                     continue
                 self._at_work_since = None
                 if len(items) == 1:
-                    self._unwritten -= 1
+                    self._unwritten -= _count(items)
                     _fail(items, error)
                     return True
                 return all([self._write([item]) for item in items])
             self._at_work_since = self.trouble = None
-            self._unwritten -= len(items)
-            for (_, future), item in zip(items, kept, strict=True):
-                future.set_result(item)
+            self._unwritten -= len(kept)
+            each = iter(kept)
+            for item in items:
+                first, *_ = islice(each, len(item.entries))
+                item.future.set_result(first)
             self._on_kept(kept)
             return True
 
 
-def _fail(items: list[tuple[Entry, Future[Kept]]], error: Exception) -> None:
-    for _, future in items:
-        future.set_exception(error)
+def _fail(items: list[_Item], error: Exception) -> None:
+    for item in items:
+        item.future.set_exception(error)
+
+
+def _count(items: list[_Item]) -> int:
+    return sum(len(item.entries) for item in items)

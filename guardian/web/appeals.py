@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import json
+from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import Field, JsonValue, field_validator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -16,6 +17,7 @@ from guardian.core.people import Permission
 from guardian.core.review_desk import AppealDesk, AppealList, AppealWish, Judgement
 from guardian.core.violations import Role
 from guardian.web.bodies import Body, asks, read, read_query, takes
+from guardian.web.cases import Version
 from guardian.web.evidence import beside
 from guardian.web.parts import parts_of
 from guardian.web.problems import Problem
@@ -23,7 +25,7 @@ from guardian.web.reviewing import require_reviewer
 
 router = APIRouter(tags=["review"])
 
-Version = Annotated[int, Field(ge=1)]
+_STATEMENT_BYTES = 16_384
 
 
 class Brought(Body):
@@ -55,7 +57,18 @@ class Outcome(Body):
     version: Version
     decision: AppealChoice
     reason: Annotated[str, Field(min_length=3, max_length=2000)]
-    statement: dict[str, Any] = Field(default_factory=dict, max_length=20)
+    statement: dict[str, JsonValue] = Field(default_factory=dict, max_length=20)
+
+    @field_validator("statement")
+    @classmethod
+    def _small(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        try:
+            size = len(json.dumps(value, allow_nan=False))
+        except ValueError:
+            raise ValueError("a statement has numbers that JSON cannot give back") from None
+        if size > _STATEMENT_BYTES:
+            raise ValueError(f"a statement has {_STATEMENT_BYTES} bytes at most")
+        return value
 
 
 @router.post("/v1/appeals", status_code=201, openapi_extra=takes(Brought), summary="Appeal for a party")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -27,6 +28,8 @@ from guardian.web.problems import Problem
 
 CALL_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _METADATA_BYTES = 4096
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""As JSON can write it only: as it is, it is no JSON. PostgreSQL keeps no text that has one."""
 
 Overlays = Annotated[
     tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")], ...], Field(max_length=4)
@@ -207,6 +210,8 @@ async def read(request: Request, model: type[B]) -> B:
     raw = await request.body()
     if raw and media_type(request) != "application/json":
         raise Problem(415, "The body must be sent as application/json.", {"Accept": "application/json"})
+    if _NUL.search(raw):
+        raise Problem(422, "the body: a text has the character U+0000.")
     try:
         return model.model_validate_json(raw or b"{}")
     except ValidationError as error:
@@ -221,6 +226,9 @@ async def read(request: Request, model: type[B]) -> B:
 
 def read_query(given: Mapping[str, Any], model: type[B]) -> B:
     """The parameters after the `?` as `model`; each is text, or what it was split into. Problem 422."""
+    odd = next((name for name, value in given.items() if any("\0" in part for part in value)), None)
+    if odd is not None:
+        raise Problem(422, f"{odd[:64]}: a text has the character U+0000.")
     try:
         # As JSON: numbers and times come as text here.
         return model.model_validate_json(json.dumps(dict(given)))

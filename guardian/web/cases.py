@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import Field, field_validator, model_validator
@@ -26,6 +26,7 @@ router = APIRouter(tags=["review"])
 
 Name = Annotated[str, Field(pattern=_NAME)]
 Note = Annotated[str, Field(max_length=2000)]
+Version = Annotated[int, Field(ge=1, lt=1 << 31)]
 LeaseId = Annotated[str, Field(pattern=r"^lease_[0-9A-Z]{26}$")]
 
 
@@ -99,7 +100,7 @@ class Decision(Body):
     """`POST /v1/cases/{id}/decide`. version: of the case as it was looked at."""
 
     lease: LeaseId
-    version: Annotated[int, Field(ge=1)]
+    version: Version
     decision: Choice
     reason: Name
     note: Note = ""
@@ -126,8 +127,10 @@ class Decision(Body):
 
 
 class Sweeping(Chosen):
-    """`POST /v1/cases/dismiss`. count: what the same request without it has told."""
+    """`POST /v1/cases/dismiss`. level: of no other are many dismissed at once. count: what the same request
+    without it has told."""
 
+    level: Literal[Level.REVIEW] | None = None
     rule: Name | None = None
     reason: Name
     note: Note = ""

@@ -32,6 +32,6 @@ async def delete(request: Request, participant: str) -> Response:
 
 
 def _named(participant: str) -> str:
-    if not participant.strip() or len(participant) > _LONGEST:
+    if not participant.strip() or len(participant) > _LONGEST or "\0" in participant:
         raise Problem(404, "Nobody is referred to like that.")
     return participant

@@ -29,7 +29,7 @@ from guardian.store.outbox import Outbox
 from guardian.store.participants import NamedEvents
 from guardian.telemetry.metrics import Metrics
 from tests.evidence.estate import ready, write_clip
-from tests.review.calls import spec, violation
+from tests.review.calls import complaint, spec, violation
 
 NOTES = {"schema": 1, "transcript": [{"role": "merchant", "words": [{"w": "13812345678", "start_ms": 1}]}]}
 ALONE = ReviewTerms(second_levels=frozenset(), second_share=0.0)
@@ -80,6 +80,7 @@ class Court:
             now=lambda: self.at,
             linked=self.keeper.linked,
         )
+        self.parts = parts
         self.review = ServerReview(parts)
         self.appeals = ServerAppeals(parts)
 
@@ -89,6 +90,17 @@ class Court:
         self.desk.keep(call, violation(cause, call_id=call_id, **changes)).result(10)
         (found,) = self.review.list(key(tenant=tenant), Queue(q=cause, states=tuple(CaseState)))["cases"]
         return found["case_id"]
+
+    def complaint(self, call_id="c", by="shopper") -> str:
+        """A party has complained; the case it made."""
+        event_id = self.desk.keep(spec(call_id=call_id), complaint(by, call_id=call_id)).result(10).event_id
+        (found,) = self.review.list(key(), Queue(q=event_id, states=tuple(CaseState)))["cases"]
+        return found["case_id"]
+
+    def take_back(self, cause="vio_1", call_id="c") -> None:
+        """A violation was none after all."""
+        back = violation(cause, call_id, CallEventType.VIOLATION_RETRACTED, "retracted")
+        self.desk.keep(spec(call_id=call_id), back).result(10)
 
     def clip(self, *causes, call_id="c") -> str:
         """Evidence of these violations."""

@@ -1,9 +1,11 @@
 """Appeals: by either party, judged by another person who does not know the decision; on both engines."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from guardian.appeal_desk import ServerAppeals
 from guardian.core.appeals import AppealChoice
 from guardian.core.audit import Act
 from guardian.core.calls import CallEventType
@@ -15,7 +17,7 @@ from guardian.core.violations import Role
 from guardian.events.models import DATA
 from tests.review.court import ALONE, court, key, person
 
-ANN, BOB = person("ann"), person("bob")
+ANN, BOB, CAT = person("ann"), person("bob"), person("cat")
 SERVICE = key()
 
 
@@ -157,3 +159,55 @@ def test_appeals_come_by_when_they_are_due(alone):
         if after is None:
             break
     assert seen == made
+
+
+def test_whoever_has_judged_one_appeal_does_not_judge_the_next_one_in_the_case(alone, decided):
+    made = bring(alone, decided)
+    judged(alone, made)
+    alone.appeals.decide(BOB, made["appeal_id"], Judgement(2, AppealChoice.OVERTURN, "misheard"))
+    second = bring(alone, decided, Role.SHOPPER)
+    with pytest.raises(CaseRefused, match="another person"):
+        alone.review.claim(BOB, decided)
+    assert alone.appeals.show(BOB, second["appeal_id"])["mine"]["decided_before"]
+    assert judged(alone, second, CAT)["was"] == "dismissed"
+
+
+def test_an_opinion_stays_once_the_decision_is_known(alone, decided):
+    made = bring(alone, decided)
+    judged(alone, made)
+    with pytest.raises(CaseConflict, match="said what you think"):
+        alone.appeals.opinion(BOB, made["appeal_id"], Choice.CONFIRM, 2)
+    assert alone.acts(made["appeal_id"]).count(Act.APPEAL_JUDGED) == 1
+
+
+def test_an_appeal_is_not_decided_by_who_has_lost_the_case_meanwhile(alone, decided):
+    made = bring(alone, decided)
+    judged(alone, made)
+
+    def late(*told):
+        alone.review.take_over(CAT, decided, "gone to lunch")
+        return alone.desk.keep(*told)
+
+    appeals = ServerAppeals(replace(alone.parts, tell=late))
+    with pytest.raises(CaseConflict) as refused:
+        appeals.decide(BOB, made["appeal_id"], Judgement(2, AppealChoice.UPHOLD, "plainly said"))
+    assert refused.value.news["claimed_by"] == CAT.text
+    assert alone.appeals.show(CAT, made["appeal_id"])["state"] == "judged"
+    assert alone.told("c", CallEventType.APPEAL_DECIDED) == []
+
+
+def test_a_clip_is_kept_for_an_appeal_while_another_case_of_it_is_open(alone):
+    one, _ = alone.case("vio_1"), alone.case("vio_2")
+    clip = alone.clip("vio_1", "vio_2")
+    alone.decide(ANN, one, Choice.DISMISS)
+    bring(alone, one)
+    assert alone.evidence.record(ANN.principal, clip).review == "appealed"
+
+
+def test_who_looks_at_an_appeal_is_told_in_the_chain(alone, decided):
+    made = bring(alone, decided)
+    before = len(alone.acts(decided))
+    alone.appeals.show(BOB, made["appeal_id"])
+    assert alone.acts(decided)[before:] == [Act.CASE_VIEWED]
+    judged(alone, made)
+    assert alone.acts(decided)[-1] == Act.CASE_OPENED

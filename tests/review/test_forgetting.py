@@ -7,7 +7,9 @@ import sqlalchemy as sa
 
 from guardian.core.appeals import AppealChoice
 from guardian.core.audit import Act
+from guardian.core.calls import CallEventType
 from guardian.core.cases import CaseState, Choice
+from guardian.core.errors import CaseConflict
 from guardian.core.evidence_desk import HoldWish
 from guardian.core.retention import Retention
 from guardian.core.review_desk import AppealWish, Judgement, Queue
@@ -15,9 +17,12 @@ from guardian.core.violations import Role
 from guardian.store.case_forgetting import CaseForgetting
 from guardian.store.case_tables import appeals, case_history, cases
 from guardian.store.evidence_changes import Doing
+from guardian.store.evidence_tables import evidence_holds
+from tests.review.calls import spec, violation
 from tests.review.court import court, key, person
 
 ANN, BOB = person("ann"), person("bob")
+CLOCK = "guardian:-/clock"
 SERVICE = key()
 ADMIN = key("k_admin")
 
@@ -85,3 +90,73 @@ def test_words_go_when_their_time_is_over_and_names_when_records_end(alone):
     assert (len(links), touched) == (1, 1)
     record = alone.store.find(case, "acme")
     assert (record.party, record.finding.value) == ("", "confirmed")
+
+
+def test_remarks_go_where_there_are_no_words_too(alone):
+    case = alone.complaint()
+    alone.review.note(ANN, case, "she is afraid of him")
+    alone.decide(ANN, case, note="plain as day")
+    forgetting, retention = CaseForgetting(alone.database), Retention()
+    over = alone.at + retention.confirmed_s + 1
+    assert forgetting.sweep(Doing(CLOCK, over), retention.records_s) == ([], 1)
+    assert forgetting.sweep(Doing(CLOCK, over), retention.records_s) == ([], 0)
+    left = everything(alone)
+    assert not any(words in left for words in ("afraid", "plain as day"))
+
+
+def test_nothing_is_remarked_once_the_time_of_a_case_is_over(alone):
+    case = alone.case("vio_1")
+    alone.evidence.delete(ADMIN.principal, "m_1")
+    with pytest.raises(CaseConflict, match="over"):
+        alone.review.note(ANN, case, "it was Wang")
+    kept = alone.case("vio_3", call_id="e")
+    alone.at += Retention().unreviewed_s
+    with pytest.raises(CaseConflict, match="over"):
+        alone.review.note(ANN, kept, "it was Wang")
+    assert "Wang" not in everything(alone)
+
+
+def test_words_do_not_come_back_with_a_remark(alone):
+    """They are gone with their clip; what is told of the violation afterwards brings none."""
+    case = alone.case("vio_1")
+    clip = alone.clip("vio_1")
+    alone.evidence.erase(ADMIN.principal, clip)
+    alone.review.note(ANN, case, "it was plain")
+    update = violation("vio_1", kind=CallEventType.VIOLATION_UPDATED, heard="加我的薇信", level="BLOCK")
+    alone.desk.keep(spec(), update).result(10)
+    assert alone.store.find(case, "acme").said == {}
+
+
+def test_words_stay_while_a_legal_hold_or_an_appeal_needs_them(alone):
+    held, appealed = alone.case("vio_1"), alone.case("vio_2", call_id="d")
+    clip = alone.clip("vio_1")
+    alone.decide(ANN, held)
+    alone.decide(ANN, appealed)
+    alone.appeals.open(SERVICE, AppealWish(appealed, Role.MERCHANT, "never said it"))
+    retention = Retention()
+    over = alone.at + retention.confirmed_s + 1
+    with alone.database.writing() as db:
+        db.execute(
+            evidence_holds.insert().values(evidence_id=clip, owner="legal", reason="claim 7", until=over + 60)
+        )
+    forgetting = CaseForgetting(alone.database)
+    assert forgetting.sweep(Doing(CLOCK, over), retention.records_s) == ([], 0)
+    assert alone.store.find(held, "acme").said
+    assert forgetting.sweep(Doing(CLOCK, over + 61), retention.records_s) == ([], 1)
+    assert alone.store.find(appealed, "acme").said
+
+
+def test_what_a_judge_wrote_is_given_out_and_forgotten_too(alone):
+    case = alone.case("vio_1", call_id="call_of_wang")
+    alone.decide(ANN, case)
+    made = alone.appeals.open(SERVICE, AppealWish(case, Role.MERCHANT, "never said it"))
+    alone.review.claim(BOB, case)
+    alone.appeals.opinion(BOB, made["appeal_id"], Choice.CONFIRM, 1)
+    judgement = Judgement(2, AppealChoice.UPHOLD, "Wang said it", {"facts": "Wang said it"})
+    alone.appeals.decide(BOB, made["appeal_id"], judgement)
+    (told,) = alone.evidence.export(ADMIN.principal, "m_1")["cases"]
+    assert told["appeals"][0]["statement"] == {"facts": "Wang said it"}
+    alone.evidence.delete(ADMIN.principal, "m_1")
+    left = everything(alone)
+    assert not any(words in left for words in ("Wang", "call_of_wang", "never said"))
+    assert alone.appeals.show(BOB, made["appeal_id"])["statement"] == {}

@@ -2,20 +2,28 @@
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 import pytest
+import sqlalchemy as sa
 
+from guardian.core.appeals import AppealChoice
 from guardian.core.audit import Act
 from guardian.core.calls import CallEventType
 from guardian.core.cases import Action, CaseState, Choice, ReviewTerms
-from guardian.core.errors import CaseConflict, CaseRefused, GuardianError, NoSuchCase
+from guardian.core.errors import CaseConflict, CaseRefused, GuardianError, NoSuchCase, Unavailable
 from guardian.core.people import Duty
 from guardian.core.retention import Retention
-from guardian.core.review_desk import DecisionWish, Queue, Sweep
-from guardian.core.violations import Level
+from guardian.core.review_desk import AppealWish, DecisionWish, Judgement, Queue, Sweep
+from guardian.core.violations import Level, Role
 from guardian.events.models import DATA
+from guardian.review_desk import ServerReview
+from guardian.store import audit
+from guardian.store.evidence_changes import Doing
+from guardian.store.evidence_tables import evidence
 from tests.review.calls import spec, violation
 from tests.review.court import ALONE, court, key, person
 
@@ -184,8 +192,7 @@ def test_a_decision_on_what_has_changed_says_what_is_new(alone):
 def test_what_was_taken_back_meanwhile_is_not_decided(alone):
     case = alone.case()
     held = alone.review.claim(ANN, case)
-    back = violation("vio_1", kind=CallEventType.VIOLATION_RETRACTED, status="retracted")
-    alone.desk.keep(spec(), back).result(10)
+    alone.take_back()
     with pytest.raises(CaseConflict) as refused:
         alone.review.decide(ANN, case, wish(held))
     assert refused.value.news["state"] == "withdrawn"
@@ -354,3 +361,139 @@ def test_what_happens_at_once_waits_for_each_other_and_not_for_ever(alone):
     assert got == [None] * 5
     rows = alone.store.history(case)
     assert [row.version for row in rows] == list(range(1, len(rows) + 1))
+
+
+@pytest.mark.parametrize("choice", [Choice.CONFIRM, Choice.DISMISS])
+def test_a_clip_that_comes_after_the_decision_is_kept_as_long_as_it_has_it(alone, choice):
+    case = alone.case()
+    alone.decide(ANN, case, choice)
+    record = alone.evidence.record(ANN.principal, alone.clip("vio_1"))
+    finding = {Choice.CONFIRM: "confirmed", Choice.DISMISS: "dismissed"}[choice]
+    assert record.review == finding
+    assert record.retain_until == alone.at + getattr(Retention(), f"{finding}_s")
+
+
+def test_a_clip_of_what_was_taken_back_is_kept_no_longer_than_one_of_what_was_dismissed(alone):
+    alone.case()
+    clip = alone.clip("vio_1")
+    alone.take_back()
+    record = alone.evidence.record(ANN.principal, clip)
+    assert (record.review, record.retain_until) == ("dismissed", alone.at + Retention().dismissed_s)
+
+
+def test_actions_are_asked_for_with_the_decision_or_not_at_all(alone):
+    case = alone.case()
+    held = alone.review.claim(ANN, case)
+    calls = []
+
+    def once(*told):
+        """The store takes one more order, and no other."""
+        if calls:
+            raise Unavailable("no room")
+        calls.append(told)
+        return alone.desk.keep(*told)
+
+    review = ServerReview(replace(alone.parts, tell=once))
+    review.decide(ANN, case, wish(held, actions=(Action.WARN, Action.END)))
+    asked = alone.told("c", CallEventType.ACTION_REQUESTED)
+    assert [one["data"]["action"] for one in asked] == ["warn", "end"]
+
+
+def test_remarks_are_told_however_much_was_done_in_a_case(alone):
+    case = alone.case()
+    for _ in range(30):
+        alone.review.release(ANN, case, alone.review.claim(ANN, case)["lease"])
+    alone.review.note(BOB, case, "seen before")
+    shown = alone.review.show(ANN, case)
+    assert [one["note"] for one in shown["notes"]] == ["seen before"]
+    assert shown["history"][-1]["what"] == "note"
+
+
+def test_numbers_in_remarks_are_for_who_holds_the_case(alone):
+    case = alone.case()
+    alone.review.note(BOB, case, "he said 138 1234 5678")
+    alone.review.claim(ANN, case)
+    assert alone.review.show(ANN, case)["notes"][0]["note"] == "he said 138 1234 5678"
+    assert "5678" not in json.dumps(alone.review.show(VIEWER, case))
+
+
+def test_complaints_hide_no_violations_from_who_dismisses_many(alone, monkeypatch):
+    monkeypatch.setattr("guardian.review_deciding.MOST_AT_ONCE", 2)
+    for n in range(3):
+        alone.complaint(f"c{n}")
+    alone.at += 1
+    case = alone.case("vio_1", call_id="d")
+    told = alone.review.dismiss(BOB, Sweep(Queue(), "false_positive"))
+    assert (told["count"], told["more"]) == (1, False)
+    alone.review.dismiss(BOB, Sweep(Queue(), "false_positive", count=1))
+    assert alone.store.find(case, "acme").state is CaseState.DECIDED
+
+
+def test_somebody_is_quicker_with_one_of_many(alone):
+    cases = [alone.case(f"vio_{n}", call_id=f"c{n}") for n in range(3)]
+    taken = []
+
+    def late(spec, event, *rest):
+        if event.type is CallEventType.REVIEW_DECIDED and not taken:
+            taken.append(event.data["case_id"])
+            alone.review.claim(CAT, taken[0])
+        return alone.desk.keep(spec, event, *rest)
+
+    review = ServerReview(replace(alone.parts, tell=late))
+    told = review.dismiss(BOB, Sweep(Queue(), "false_positive", count=3))
+    assert (told["dismissed"], told["left_out"]) == (2, 1)
+    states = {case: alone.store.find(case, "acme").state for case in cases}
+    assert states.pop(taken[0]) is CaseState.OPEN
+    assert set(states.values()) == {CaseState.DECIDED}
+
+
+def test_whoever_is_late_for_the_most_urgent_gets_another_one(alone):
+    for n in range(22):
+        alone.case(f"vio_{n}", call_id=f"c{n}")
+    quicker = []
+
+    def late(spec, event, *rest):
+        if len(quicker) < 20:
+            quicker.append(event.data["case_id"])
+            alone.review.claim(CAT, event.data["case_id"])
+        return alone.desk.keep(spec, event, *rest)
+
+    review = ServerReview(replace(alone.parts, tell=late))
+    assert review.next(ANN, Queue(), ())["case"]["case_id"] not in quicker
+
+
+def test_shares_of_a_report_are_of_one_time(alone, monkeypatch):
+    monkeypatch.setattr("guardian.store.review_figures._MOST", 2)
+    overturned = alone.case("vio_0", call_id="c0")
+    alone.decide(ANN, overturned)
+    made = alone.appeals.open(key(), AppealWish(overturned, Role.MERCHANT, "no"))
+    alone.review.claim(BOB, overturned)
+    alone.appeals.opinion(BOB, made["appeal_id"], Choice.DISMISS, 1)
+    alone.appeals.decide(BOB, made["appeal_id"], Judgement(2, AppealChoice.OVERTURN, "misheard"))
+    for n in (1, 2):
+        alone.at += 60
+        alone.decide(ANN, alone.case(f"vio_{n}", call_id=f"c{n}"))
+    told = alone.review.report(ANN, 30)
+    assert (told["decisions"], told["appeals"]["overturned"]) == (2, 0)
+
+
+def test_what_erases_and_what_reviews_take_the_chain_first(alone):
+    """In one order, or each would wait for what the other holds."""
+    alone.case()
+    record = alone.evidence.record(ANN.principal, alone.clip("vio_1"))
+    with alone.database.writing() as db:
+        audit.hold(db)
+        erased = alone.keeper.erase(record, "asked for", Doing(ANN.text, alone.keeper.now()))
+        until = time.monotonic() + 20
+        while not alone.database.embedded and not waits_for_a_lock(alone.database):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        here = sa.select(evidence.c.id).where(evidence.c.id == record.id)
+        assert db.execute(here.with_for_update(nowait=True)).first()
+    erased.result(20)
+
+
+def waits_for_a_lock(database) -> bool:
+    with database.reading() as db:
+        here = "SELECT 1 FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database"
+        return bool(db.execute(sa.text(f"{here} WHERE datname = current_database())")).first())

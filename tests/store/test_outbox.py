@@ -229,6 +229,21 @@ def test_an_event_that_cannot_be_built_stops_nobody_else(outbox):
     writer.close(5)
 
 
+def test_events_that_go_together_are_kept_together(outbox):
+    writer = Writer(outbox, lambda _: None)
+
+    def broken(sequence):
+        raise ValueError("no such field")
+
+    alone = writer.submit(entry())
+    with pytest.raises(ValueError, match="no such field"):
+        writer.submit(entry("d"), Entry("d", 1.0, broken)).result(5)
+    both = writer.submit(entry("d"), entry("d"))
+    assert (alone.result(5).event_id, both.result(5).event_id) == ("c-1", "d-1")
+    assert ids(outbox.of_call("d", 0, 9)) == ["d-1", "d-2"]
+    writer.close(5)
+
+
 def test_an_event_that_the_store_does_not_take_stops_nobody_else_and_is_not_quoted(outbox):
     writer = Writer(outbox, lambda _: None)
     writer.submit(entry()).result(5)

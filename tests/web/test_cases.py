@@ -212,6 +212,8 @@ def test_a_complaint_waits_too(house):
         {"decision": "dismiss", "reason": "false_positive", "actions": ["end"]},
         {"actions": ["kill"]},
         {"version": 0},
+        {"version": 10**30},
+        {"note": "a\x00b"},
         {"lease": "mine"},
         {"note": "x" * 2001},
         {"more": 1},
@@ -224,11 +226,52 @@ def test_decisions_that_are_none_are_refused(house, refused, change):
 
 
 @pytest.mark.parametrize(
-    "query", ["state=odd", "limit=0", "limit=201", "after=1", "level=HIGH", "category=a%20b", "page=2"]
+    "query",
+    [
+        "state=odd",
+        "limit=0",
+        "limit=201",
+        "after=1",
+        "level=HIGH",
+        "category=a%20b",
+        "page=2",
+        "q=a%00b",
+        "claimed_by=%00",
+    ],
 )
 def test_queries_that_are_none_are_refused(house, refused, query):
     with house.client() as client:
         refused(client.get(f"/v1/cases?{query}"), 422)
+
+
+def test_nobody_is_called_like_nothing(house, refused):
+    with house.client() as client:
+        refused(client.get("/v1/participants/a%00b"), 404)
+        refused(client.delete("/v1/participants/a%00b"), 404)
+
+
+def test_a_backslash_is_a_character_like_any_other(house):
+    case = house.case()
+    with house.client() as client:
+        assert client.post(f"/v1/cases/{case}/note", json={"note": "\\u0000 \\\\u0000"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "statement", ['{"facts": NaN}', '{"facts": 1e999}', json.dumps({"facts": "x" * 20_000})]
+)
+def test_statements_that_are_none_are_refused(house, refused, statement):
+    body = f'{{"version": 1, "decision": "uphold", "reason": "plain", "statement": {statement}}}'
+    headers = {"Content-Type": "application/json"}
+    with house.client() as client:
+        refused(client.post(f"/v1/appeals/{APPEAL}/decide", content=body, headers=headers), 422)
+
+
+def test_what_is_urgent_is_not_dismissed_with_many(house, refused):
+    house.case()
+    body = {"level": "BLOCK", "reason": "false_positive"}
+    with house.client() as client:
+        refused(client.post("/v1/cases/dismiss", json=body), 422)
+        assert client.post("/v1/cases/dismiss", json={**body, "level": "REVIEW"}).json()["count"] == 1
 
 
 def test_pages_follow_each_other(house):
