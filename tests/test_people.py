@@ -325,7 +325,7 @@ def test_a_password_that_an_administrator_sets_meanwhile_stays(office):
 
 
 def test_a_password_without_end_is_wrong_and_holds_nothing_up(office, monkeypatch):
-    """Characters that combine are put in order: that takes the square of their number, with nothing beside."""
+    """Characters that combine are put in order: it takes the square of their number, with nothing beside."""
     office.hire()
     lengths = []
     monkeypatch.setattr("guardian.passwords.plain", lambda text: lengths.append(len(text)) or plain(text))

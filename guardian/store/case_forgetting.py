@@ -66,7 +66,8 @@ class CaseForgetting:
     def sweep(self, doing: Doing, records_s: float) -> tuple[list[Link], int]:
         """Empties the words of cases whose time is over, and forgets whom they were about `records_s` later.
 
-        What is under appeal stays, and what a legal hold keeps the evidence of. Returns the links of the chain, and how many cases were touched; to be called until that is none.
+        What is under appeal stays, and what a legal hold keeps the evidence of. Returns the links of the
+        chain, and how many cases were touched; to be called until that is none.
         """
         with self._database.writing() as db:
             audit.hold(db)
