@@ -8,8 +8,8 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -67,10 +67,13 @@ class ServerPeople:
         pace = known(found[0].id, browser) if found and at_home else stranger(name, tried.address)
         self._wait(pace, found[0] if found else None)
         if found is None:
-            parts.passwords.fits_nobody(tried.password)
+            with self._looking(pace):
+                parts.passwords.fits_nobody(tried.password)
             self._turn_away(None, "unknown")
         person, kept = found
-        if not parts.passwords.fits(kept, tried.password):
+        with self._looking(pace):
+            fits = parts.passwords.fits(kept, tried.password)
+        if not fits:
             self._turn_away(person, "password")
         if person.disabled_at is not None:
             self._turn_away(person, "disabled")
@@ -127,7 +130,9 @@ class ServerPeople:
         # A stolen session must not make guessing any quicker.
         pace = known(person.id, "own")
         self._wait(pace, person)
-        if not self._parts.passwords.fits(kept, old):
+        with self._looking(pace):
+            fits = self._parts.passwords.fits(kept, old)
+        if not fits:
             self._turn_away(person, "password")
         with self._lock:
             self._slowing.give_back(pace)
@@ -168,6 +173,16 @@ class ServerPeople:
             self._told_away(person, "slowed")
             seconds = math.ceil(wait)
             raise SignInSlowed(f"Too many tries; the next one may be made in {seconds} seconds.", seconds)
+
+    @contextmanager
+    def _looking(self, pace: Pace) -> Iterator[None]:
+        """A password is looked at; a try for which there was no time takes nothing."""
+        try:
+            yield
+        except Unavailable:
+            with self._lock:
+                self._slowing.give_back(pace)
+            raise
 
     def _turn_away(self, person: Person | None, why: str) -> NoReturn:
         self._parts.signed("refused")

@@ -362,3 +362,19 @@ def test_a_store_that_takes_nothing_lets_people_go_on_reading(office):
     assert desk.session(session)
     office.now += 301
     assert desk.session(session) is None
+
+
+def test_a_try_that_nobody_had_time_for_takes_nothing(office, monkeypatch):
+    """Or a flood of guesses would slow down whoever comes with the right password."""
+    office.hire()
+
+    def busy(*_):
+        raise Unavailable("Too many people sign in at once.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Passwords, "fits", busy)
+        for _ in range(40):
+            for name in ("li.wei", "nobody"):
+                with pytest.raises(Unavailable):
+                    office.sign_in(name)
+    assert office.sign_in()
