@@ -12,7 +12,7 @@ from guardian.core.audit import CLOCK
 from guardian.core.calls import CallEvent, CallEventType, CallSpec, Scope
 from guardian.core.cases import CaseKind, ReviewTerms
 from guardian.core.evidence import ReviewState
-from guardian.core.masking import masked
+from guardian.core.masking import masked, masked_speech
 from guardian.core.ports import Clock
 from guardian.core.retention import Retention
 from guardian.core.violations import Level, Role, Status
@@ -94,7 +94,9 @@ class CaseKeeper:
             "ruleset": source.get("ruleset") or "",
             "shown": (event.data.get("shown") or {}).get("kind"),
         }
-        said = {"phrase": masked(str(change["phrase"])), "heard": masked(str(change["heard"]))}
+        heard, language = str(change["heard"]), str(change["language"])
+        heard = masked(heard) if event.data.get("shown") else masked_speech(heard, language)
+        said = {"phrase": masked(str(change["phrase"])), "heard": heard}
         at = self._now()
         return NewCase(
             id=f"case_{ulid()}",
@@ -106,7 +108,7 @@ class CaseKeeper:
             other=spec.participants.get(role.other, ""),
             level=Level(change["level"]),
             category=str(change["category"]),
-            language=str(change["language"]),
+            language=language,
             rule=str(change["rule"]),
             facts=facts,
             # Without the consent to keep evidence no word of it is kept here either.

@@ -127,7 +127,7 @@ def _keeping(engine: str, sinks: int, seconds: float) -> Row:
                 time.sleep(0.001)
             spec = _call(number % _CALLS)
             asked = time.perf_counter()
-            future = desk.keep(spec, _violation(spec, number))
+            future = desk.keep(spec, violation(spec.call_id, number))
             future.add_done_callback(partial(_since, asked, waits_ms))
         desk.close(60.0)
         took = time.perf_counter() - began
@@ -238,7 +238,7 @@ def _fill(outbox: Outbox, events: int) -> None:
     desk = _desk(outbox)
     for number in range(events):
         spec = _call(number % _CALLS)
-        desk.keep(spec, _violation(spec, number)).result(30)
+        desk.keep(spec, violation(spec.call_id, number)).result(30)
     desk.close(10.0)
 
 
@@ -248,9 +248,10 @@ def _call(number: int) -> CallSpec:
     )
 
 
-def _violation(spec: CallSpec, number: int) -> CallEvent:
+def violation(call_id: str, number: int) -> CallEvent:
+    """A violation as a call raises it, one of many."""
     change = ViolationChange(
-        id=f"vio_{number}",
+        id=f"vio_{call_id}_{number}",
         status=Status.DETECTED,
         rule="contact.wechat",
         category="contact_exchange.wechat",
@@ -266,7 +267,7 @@ def _violation(spec: CallSpec, number: int) -> CallEvent:
     )
     words = [{"text": text, "t_start": 0.0, "t_end": 0.2, "confidence": 0.9} for text in ("加", "个", "薇信")]
     data = {"violation": change.as_dict(), "words": words, "latency": {"speech_end_to_detect_ms": 600}}
-    return CallEvent(spec.call_id, CallEventType.VIOLATION_DETECTED, rfc3339(time.time()), 1.0, data)
+    return CallEvent(call_id, CallEventType.VIOLATION_DETECTED, rfc3339(time.time()), 1.0, data)
 
 
 def _summary(values: Sequence[float]) -> dict[str, float]:

@@ -10,7 +10,7 @@ found goes the way of rules: as concepts `?contact_exchange` ... and, where it i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from math import exp, sqrt
@@ -137,7 +137,17 @@ def _key(sound: str) -> str:
 def pieces_of(units: Sequence[Unit], runs: Sequence[Run], classes: WordClasses) -> Iterator[Piece]:
     """Every piece of what was said. runs: numbers said in it, each of which is one symbol of its kind."""
     numbers = {run.start: run for run in runs}
-    sounds = list(_sounds(units, numbers))
+    toned = [unit.key if unit.is_word else f"{unit.base}{unit.tone}" for unit in units]
+
+    def sound(at: int) -> _Symbol:
+        return _Symbol(_plain(units[at]), at, at + 1, "" if units[at].is_word else toned[at])
+
+    def classed(at: int) -> _Symbol:
+        """Words of classes are one symbol, `@chat`."""
+        name, count = classes.at(units, toned, at)
+        return _Symbol(f"@{name}", at, at + count) if count else _Symbol(_plain(units[at]), at, at + 1)
+
+    sounds = list(_symbols(units, numbers, sound))
     for at, first in enumerate(sounds):
         if first.name == _BREAK:
             continue
@@ -152,40 +162,22 @@ def pieces_of(units: Sequence[Unit], runs: Sequence[Run], classes: WordClasses) 
                     yield Piece(said, first.start, second.end)
             elif second.name != _BREAK:
                 yield Piece(f"{first.name} _ {second.name}", first.start, second.end)
-    yield from _class_pieces(list(_classed(units, numbers, classes)))
+    yield from _class_pieces(list(_symbols(units, numbers, classed)))
 
 
-def _sounds(units: Sequence[Unit], numbers: Mapping[int, Run]) -> Iterator[_Symbol]:
+def _symbols(
+    units: Sequence[Unit], numbers: Mapping[int, Run], said: Callable[[int], _Symbol]
+) -> Iterator[_Symbol]:
+    """What was said, a number and a new clause as one symbol each. said: the symbol of what begins at a
+    unit."""
     at = 0
     while at < len(units):
-        unit = units[at]
-        if at and unit.clause != units[at - 1].clause:
+        if at and units[at].clause != units[at - 1].clause:
             yield _Symbol(_BREAK, at, at)
         run = numbers.get(at)
-        if run is not None:
-            yield _Symbol(_kind(run), at, run.end)
-            at = run.end
-            continue
-        yield _Symbol(_plain(unit), at, at + 1, "" if unit.is_word else f"{unit.base}{unit.tone}")
-        at += 1
-
-
-def _classed(units: Sequence[Unit], numbers: Mapping[int, Run], classes: WordClasses) -> Iterator[_Symbol]:
-    """The same with words of classes as one symbol, `@chat`."""
-    toned = [unit.key if unit.is_word else f"{unit.base}{unit.tone}" for unit in units]
-    at = 0
-    while at < len(units):
-        unit = units[at]
-        if at and unit.clause != units[at - 1].clause:
-            yield _Symbol(_BREAK, at, at)
-        run = numbers.get(at)
-        if run is not None:
-            yield _Symbol(_kind(run), at, run.end)
-            at = run.end
-            continue
-        name, count = classes.at(units, toned, at)
-        yield _Symbol(f"@{name}", at, at + count) if count else _Symbol(_plain(unit), at, at + 1)
-        at += count or 1
+        symbol = said(at) if run is None else _Symbol(_kind(run), at, run.end)
+        yield symbol
+        at = symbol.end
 
 
 def _plain(unit: Unit) -> str:
@@ -257,14 +249,18 @@ class Hunch:
         text and 1 - its likelihood as cost; and `?innocent` wherever no stretch is anywhere near one."""
         if not units:
             return []
+        weighed = self.weighed(units, runs)
+        found = [(self._above(stretch, units), stretch) for stretch in stretches(units, weighed)]
+        return [*self._attempts(units, weighed, found), *self._innocent(units, found)]
+
+    def weighed(self, units: Sequence[Unit], runs: Sequence[Run]) -> list[tuple[Piece, float]]:
+        """The pieces that have a weight, and it."""
         weights = self._weights.pieces
-        weighed = [
+        return [
             (piece, weight)
             for piece in pieces_of(units, runs, self._classes)
             if (weight := weights.get(piece.name)) is not None
         ]
-        found = [(self._above(stretch, units), stretch) for stretch in stretches(units, weighed)]
-        return [*self._attempts(units, weighed, found), *self._innocent(units, found)]
 
     def value(self, stretch: Stretch) -> float:
         """The sum of a stretch as a part of its length, with the bias."""

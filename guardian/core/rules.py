@@ -122,30 +122,48 @@ class _Heard:
         if pattern.together:
             return self._together(pattern)
         first, *rest = pattern.steps
+        # What follows is looked for once from each place: whatever is said over and over ends.
+        known: dict[tuple[int, int], _Match | None] = {}
         matches: list[_Match] = []
         for concept in first.concepts:
             for found in self.by_concept.get(concept, ()):
-                match = self._follow(found, rest)
+                match = self._follow(found, rest, known)
                 if match is not None:
                     matches.append(match)
         return matches
 
-    def _follow(self, found: Occurrence, rest: Sequence[Step]) -> _Match | None:
+    def _follow(
+        self, found: Occurrence, rest: Sequence[Step], known: dict[tuple[int, int], _Match | None]
+    ) -> _Match | None:
+        """known: of how many last steps, after which unit, what was found before."""
+        here = ((found.start, found.end),)
         if not rest:
             reasons = found.text if found.concept.startswith(FELT) else ""
-            return _Match(found.start, found.end, found.cost, ((found.start, found.end),), reasons)
+            return _Match(found.start, found.end, found.cost, here, reasons)
+        place = (len(rest), found.end)
+        if place not in known:
+            known[place] = self._after(found.end, rest, known)
+        match = known[place]
+        if match is None:
+            return None
+        cost = max(found.cost, match.cost)
+        return _Match(found.start, match.end, cost, (*here, *match.steps), match.reasons)
+
+    def _after(
+        self, end: int, rest: Sequence[Step], known: dict[tuple[int, int], _Match | None]
+    ) -> _Match | None:
+        """The nearest place of the steps that are left."""
         step = rest[0]
         candidates = [
             following
             for concept in step.concepts
-            for following in self.between(concept, found.end, found.end + step.gap)
-            if self._gap(found.end, following.start) <= step.gap
+            for following in self.between(concept, end, end + step.gap)
+            if self._gap(end, following.start) <= step.gap
         ]
         for following in sorted(candidates, key=lambda one: (one.start, one.cost)):
-            match = self._follow(following, rest[1:])
+            match = self._follow(following, rest[1:], known)
             if match is not None:
-                steps = ((found.start, found.end), *match.steps)
-                return _Match(found.start, match.end, max(found.cost, match.cost), steps, match.reasons)
+                return match
         return None
 
     def _gap(self, end: int, start: int) -> int:

@@ -12,7 +12,7 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from guardian.core.calls import CallEvent, CallEventType, CallSpec, Scope
-from guardian.core.masking import MASK, masked, masked_values
+from guardian.core.masking import MASK, masked, masked_speech, masked_values, numbers_said
 from guardian.core.violations import Level, Role
 from guardian.events.naming import schema_address, schema_name
 
@@ -169,11 +169,12 @@ class Envelope:
         role = Role(change["speaker"])
         subcategory = str(change["category"])
         span = {"start_ms": round(change["t_start"] * 1000), "end_ms": round(change["t_end"] * 1000)}
-        heard = masked(str(change["heard"]))
         level = Level(change["level"])
         latency = dict(event.data.get("latency") or {})
         latency["detect_to_emit_ms"] = _to_emit_ms(event, change, now)
         shown: Mapping[str, str] | None = event.data.get("shown")
+        heard, language = str(change["heard"]), str(change["language"])
+        heard = masked_speech(heard, language) if shown is None else masked(heard)
         source: Mapping[str, str] = event.data.get("source") or {}
         ruleset, _, fingerprint = source.get("ruleset", "").partition("@")
         return {
@@ -220,14 +221,14 @@ class Envelope:
             "transcript": None
             if shown is not None
             else {
-                "language": change["language"],
+                "language": language,
                 "asr_model": event.data.get("asr_model"),
                 "asr_confidence": _sureness(event.data.get("words", ())),
                 "finality": "partial" if str(change["status"]) == "detected" else "final",
                 "redacted": MASK in heard,
                 "text": heard,
                 **span,
-                "words": _words(event.data.get("words", ())),
+                "words": _words(event.data.get("words", ()), language),
             },
             "shown": None
             if shown is None
@@ -247,18 +248,19 @@ def _masked(value: Any) -> Any:
     return masked_values(value)
 
 
-def _words(words: Any) -> list[dict[str, Any]]:
-    """Timed words; when together they spell a number that is masked, digits are struck out one by one."""
+def _words(words: Any, language: str) -> list[dict[str, Any]]:
+    """Timed words; when together they spell a number that is masked, its words are struck out one by one."""
     texts = [str(word["text"]) for word in words]
     hide = MASK in masked(" ".join(texts))
+    hidden = {at for run in numbers_said(texts, language) for at in range(run.start, run.end)}
     return [
         {
-            "w": "*" if hide and masked(" ".join([text] * 7)) == MASK else masked(text),
+            "w": "*" if at in hidden or (hide and masked(" ".join([text] * 7)) == MASK) else masked(text),
             "start_ms": round(float(word["t_start"]) * 1000),
             "end_ms": round(float(word["t_end"]) * 1000),
             "p": word.get("confidence"),
         }
-        for word, text in zip(words, texts, strict=True)
+        for at, (word, text) in enumerate(zip(words, texts, strict=True))
     ]
 
 

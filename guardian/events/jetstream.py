@@ -16,7 +16,7 @@ from nats.js.api import StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
 from guardian.core.delivery import Due
-from guardian.events.addresses import Place, address_of
+from guardian.events.addresses import Addresses, Place
 from guardian.events.delivery import DeliveryFailed
 from guardian.events.envelope import CONTENT_TYPE
 
@@ -53,11 +53,16 @@ class JetStreamSink:
         parts = urlsplit(target.url)
         self._tls = parts.scheme == "tls"
         self._place = Place(target.name, parts.hostname or "", parts.port or _PORT, target.allow_private)
+        self._addresses = Addresses(self._place)
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
 
     async def close(self) -> None:
         """Ends the connection."""
+        self._addresses.close()
+        await self._hang_up()
+
+    async def _hang_up(self) -> None:
         client, self._client = self._client, None
         if client is not None:
             with contextlib.suppress(nats.errors.Error, OSError):
@@ -78,12 +83,12 @@ class JetStreamSink:
     async def _stream(self) -> JetStreamContext:
         async with self._connecting:
             if self._client is None or not self._client.is_connected:
-                await self.close()
+                await self._hang_up()
                 self._client = await self._connect()
             return self._client.jetstream()
 
     async def _connect(self) -> Client:
-        address = await address_of(self._place)
+        address = await self._addresses.one()
         host = f"[{address}]" if ":" in address else address
         client = Client()
         secured: dict[str, Any] = (

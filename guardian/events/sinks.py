@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
-import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,7 @@ from standardwebhooks.webhooks import Webhook
 
 from guardian.core.delivery import Due
 from guardian.core.errors import ConfigError, Unavailable
-from guardian.events.addresses import Place, address_of
+from guardian.events.addresses import Addresses, Place
 from guardian.events.delivery import DeliveryFailed
 from guardian.events.envelope import CONTENT_TYPE
 
@@ -33,8 +32,9 @@ class FileSink:
         self.name = "file"
         self.timeout_s = TIMEOUT_S
         self._path = path
-        # Whoever takes half a line back must not take another's with it.
-        self._alone = threading.Lock()
+        # One at a time: whoever takes half a line back must not take another's with it. A disk that hangs
+        # keeps this thread and no other waiting.
+        self._thread = ThreadPoolExecutor(1, "event-file")
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600))
@@ -44,20 +44,13 @@ class FileSink:
     async def deliver(self, event: Due) -> None:
         """DeliveryFailed when the disk refuses."""
         try:
-            await asyncio.to_thread(self._append_alone, event.body)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._append, event.body)
         except OSError as error:
             raise DeliveryFailed(f"file: {error.strerror}") from error
 
     async def close(self) -> None:
-        """Nothing is held open."""
-
-    def _append_alone(self, body: bytes) -> None:
-        if not self._alone.acquire(timeout=self.timeout_s):
-            raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
-        try:
-            self._append(body)
-        finally:
-            self._alone.release()
+        """Nothing is written after that; nobody waits for a disk that hangs."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _append(self, body: bytes) -> None:
         # Opened anew each time, so that a rotated file is followed.
@@ -97,7 +90,7 @@ class WebhookSink:
         self.timeout_s = TIMEOUT_S
         self._url = url = httpx.URL(target.url)
         port = url.port or (443 if url.scheme == "https" else 80)
-        self._place = Place(target.name, url.host, port, target.allow_private)
+        self._addresses = Addresses(Place(target.name, url.host, port, target.allow_private))
         try:
             self._signers = [Webhook(secret) for secret in target.secrets]
         except Exception as error:  # whatever base64 says, it is this setting
@@ -109,11 +102,12 @@ class WebhookSink:
 
     async def close(self) -> None:
         """Ends idle connections."""
+        self._addresses.close()
         await self._client.aclose()
 
     async def deliver(self, event: Due) -> None:
         """Returns on any 2xx answer; DeliveryFailed otherwise."""
-        address = await address_of(self._place)
+        address = await self._addresses.one()
         request = self._client.build_request(
             "POST",
             self._url.copy_with(host=address),

@@ -37,8 +37,10 @@ class Writer:
         self._outbox = outbox
         self._on_kept = on_kept
         self._room = room
-        self._queue: queue.Queue[_Item | None] = queue.Queue(maxsize=room + 1)
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._closing = threading.Event()
+        # Calls, sweeps and reviewers raise events: no two of them are given the last place.
+        self._one_at_a_time = threading.Lock()
         self._at_work_since: float | None = None
         self._unwritten = 0
         self.trouble: str | None = None
@@ -70,22 +72,24 @@ class Writer:
         future: Future[Kept] = Future()
         # Whoever stops waiting for it cannot take it back: the event is accepted.
         future.set_running_or_notify_cancel()
-        if self._closing.is_set() or self._queue.qsize() >= self._room:
-            raise Unavailable("Events cannot be kept at the moment; free some space on the store's disk.")
-        self._queue.put_nowait(_Item((entry, *more), future))
+        with self._one_at_a_time:
+            if self._closing.is_set() or self._queue.qsize() >= self._room:
+                raise Unavailable("Events cannot be kept at the moment; free some space on the store's disk.")
+            self._queue.put(_Item((entry, *more), future))
         return future
 
     def close(self, timeout_s: float) -> int:
         """Writes what waits, for `timeout_s` at most; returns how many events were lost."""
-        self._closing.set()
-        self._queue.put_nowait(None)
+        with self._one_at_a_time:
+            self._closing.set()
+            self._queue.put(None)
         self._thread.join(timeout_s)
         left = []
         with contextlib.suppress(queue.Empty):
             while True:
                 left.append(self._queue.get_nowait())
         # The thread may still wait for the disk; it ends after that.
-        self._queue.put_nowait(None)
+        self._queue.put(None)
         items = [item for item in left if item is not None]
         _fail(items, Unavailable("The server ended before the event could be kept."))
         return self._unwritten + _count(items)

@@ -4,38 +4,15 @@ import asyncio
 import os
 import sys
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 from guardian import server
-from guardian.core.calls import CallEvent, CallEventType
+from guardian.bench.events import violation
 from guardian.core.errors import Unavailable
-from guardian.core.violations import Level, Role, Status, ViolationChange
 from guardian.settings import load
 from tests.fakes.host import FakeHost
 
 EVERY_S = 0.02
-
-
-def violation(call_id, number):
-    change = ViolationChange(
-        id=f"vio_{call_id}_{number}",
-        status=Status.DETECTED,
-        rule="contact.wechat",
-        category="contact_exchange.wechat",
-        level=Level.REVIEW,
-        phrase="加微信",
-        heard="加个薇信",
-        speaker=Role.MERCHANT,
-        language="zh",
-        t_start=float(number),
-        t_end=number + 0.5,
-        t_emitted=number + 1.0,
-        score=0.9,
-    )
-    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    data = {"violation": change.as_dict(), "words": [], "latency": {"speech_end_to_detect_ms": 500}}
-    return CallEvent(call_id, CallEventType.VIOLATION_DETECTED, at, float(number), data)
 
 
 @asynccontextmanager

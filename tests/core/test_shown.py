@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from guardian.core.contacts import judged_code, judged_text
 from guardian.core.notes import Print, PrintKind
-from guardian.core.shown import AGAIN_S, GONE_S, Glance, ShownBook, Sighting
+from guardian.core.shown import AGAIN_S, ALIKE, GONE_S, Glance, ShownBook, Sighting, agreement
 from guardian.core.violations import Level, Role, Status
 
 PLACE = ((0.0, 0.0), (10.0, 0.0), (10.0, 10.0))
@@ -112,3 +115,23 @@ def test_nothing_grows():
     for n in range(1000):
         camera.look(n * 0.01, code(f"https://example.com/{n}"))
     assert len(camera.book._things) <= 64
+
+
+def common(one, other):
+    """Characters of the longest common subsequence, in steps that can be followed."""
+    row = [0] * (len(other) + 1)
+    for a in one:
+        before, row = row, [0]
+        for at, b in enumerate(other, 1):
+            row.append(before[at - 1] + 1 if a == b else max(row[-1], before[at]))
+    return row[-1]
+
+
+@given(st.text("abc0", max_size=40), st.text("abc0", max_size=40))
+@example("", "")
+@example("13800138000", "13800138008")
+def test_readings_agree_in_what_they_have_in_common_in_order(one, other):
+    size = len(one) + len(other)
+    share = 2 * common(one, other) / size if size else 0.0
+    assert agreement(one, other) in (share, 0.0)
+    assert (agreement(one, other) >= ALIKE) == (share >= ALIKE)

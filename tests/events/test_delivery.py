@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import resource
+import socket
 import threading
 import time
 from contextlib import asynccontextmanager
@@ -396,3 +397,43 @@ def test_a_line_that_is_taken_back_takes_no_other_with_it(tmp_path, monkeypatch)
     asyncio.run(main())
     assert len(refused) == 1
     assert {json.loads(line)["a"] for line in path.read_text().splitlines()} == delivered
+
+
+@asynccontextmanager
+async def many_tries(sink):
+    """More of them at once than a loop has threads; none of them ends in here."""
+    async with asyncio.TaskGroup() as tasks:
+        trying = [tasks.create_task(sink.deliver(event(f"c-{number}"))) for number in range(40)]
+        yield
+        for one in trying:
+            one.cancel()
+
+
+@pytest.mark.parametrize("what", ["disk", "names"])
+def test_an_endpoint_that_hangs_keeps_nobody_else_waiting_for_a_thread(tmp_path, monkeypatch, what):
+    over = threading.Event()
+
+    async def main():
+        loop, hangs = asyncio.get_running_loop(), asyncio.Event()
+
+        def hang(*_, **__):
+            loop.call_soon_threadsafe(hangs.set)
+            over.wait(60)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        if what == "disk":
+            sink = FileSink(tmp_path / "events.jsonl")
+            monkeypatch.setattr("guardian.events.sinks.os.fsync", hang)
+        else:
+            sink = hook("http://receiver.example/events")
+            monkeypatch.setattr(socket, "getaddrinfo", hang)
+        try:
+            async with many_tries(sink):
+                await hangs.wait()
+                async with asyncio.timeout(20):
+                    assert await asyncio.to_thread(lambda: "free") == "free"
+            await sink.close()
+        finally:
+            over.set()
+
+    asyncio.run(main())

@@ -116,6 +116,15 @@ def test_numbers_that_reach_a_person_are_masked(envelope):
     assert {word["w"] for word in words} == {"*"}
 
 
+def test_a_number_said_over_fillers_is_masked_word_by_word(envelope):
+    said = "jia1 wo3 yi1 san1 ba1 en4 ling2 ling2 yi1 san1 ran2 hou4 ba1 ling2 ling2 ling2"
+    event = violation(heard=said)
+    words = [{"text": word, "t_start": 1.0, "t_end": 1.1, "confidence": 0.9} for word in said.split()]
+    data = sealed(envelope, replace(event, data={**event.data, "words": words}))["data"]
+    assert data["matches"][0]["surface"] == data["transcript"]["text"] == f"jia1 wo3 {MASK}"
+    assert [word["w"] for word in data["transcript"]["words"]] == ["jia1", "wo3", *["*"] * 14]
+
+
 def test_what_was_shown_says_so_and_is_masked_too(envelope):
     said = violation()
     change = {**said.data["violation"], "rule": "shown.phone", "phrase": "phone", "heard": "138 1234 5678"}

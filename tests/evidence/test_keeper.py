@@ -3,6 +3,7 @@
 import errno
 import os
 import time
+from concurrent.futures import Future
 
 import pytest
 import sqlalchemy as sa
@@ -479,3 +480,32 @@ def test_clips_are_searched_with_what_they_are(house, desk):
 def test_a_shorter_retention_is_configured():
     retention = Retention(unreviewed_s=10.0)
     assert retention.until(ReviewState.UNREVIEWED, 5.0) == 15.0
+
+
+def test_deleting_much_leaves_events_of_calls_the_room_to_wait_for_the_disk(house, monkeypatch):
+    """A merchant has thousands of clips; what does not fit into the queue of events is refused to calls."""
+    kept = [house.keep(merchant="m_big") for _ in range(120)]
+    answers: set[Future] = set()
+    most = 0
+
+    class Slow(Future):
+        """The store does it when somebody waits."""
+
+        def result(self, timeout=None):
+            answers.discard(self)
+            return super().result(timeout)
+
+    erase = house.keeper.erase
+
+    def begun(*args):
+        nonlocal most
+        done = Slow()
+        done.set_result(erase(*args).result())
+        answers.add(done)
+        most = max(most, len(answers))
+        return done
+
+    monkeypatch.setattr(house.keeper, "erase", begun)
+    answer = desk_of(house).delete(WHO, "m_big")
+    assert sorted(answer["erased"]) == sorted(kept)
+    assert most <= 50

@@ -53,6 +53,15 @@ def test_a_rule_matches_with_gaps_in_either_language(tmp_path):
     assert not ids(rules, "加上这个再看看微信")
 
 
+def test_what_is_said_over_and_over_is_looked_through_once(tmp_path):
+    """Every step may be at any of 60 places: tried one by one, they would be tried for years."""
+    steps = " ~60 ".join(["我"] * 12)
+    rules = rules_of(tmp_path, f"rules: [{{id: a.b, category: harassment, patterns: ['{steps} ~60 你']}}]")
+    said = "我" * 90
+    assert not ids(rules, said)
+    assert ids(rules, f"{said}你") == [("a.b", "")]
+
+
 def test_an_exception_excuses_one_clause_only(tmp_path):
     rules = rules_of(tmp_path, GOOD)
     assert ids(rules, "不能加微信") == [("contact.add", "negated")]

@@ -1,3 +1,4 @@
+import sys
 import threading
 import time
 import traceback
@@ -204,6 +205,35 @@ def test_a_full_disk_is_waited_out_and_then_refused(outbox):
     disk.full = False
     assert [future.result(5).sequence for future in (first, *kept)] == [1, 2, 3]
     assert writer.close(5) == 0
+
+
+def test_of_many_who_come_at_once_no_more_are_taken_than_there_is_room_for(outbox):
+    disk, often = Full(outbox), sys.getswitchinterval()
+    writer = Writer(disk, lambda _: None, room=3)
+    writer.submit(entry())
+    assert disk.tried.wait(5)
+    taken, refused, ready = [], [], threading.Barrier(16)
+
+    def come():
+        ready.wait(5)
+        try:
+            taken.append(writer.submit(entry()))
+        except Unavailable as error:
+            refused.append(error)
+
+    sys.setswitchinterval(1e-6)
+    try:
+        all_of_them = [threading.Thread(target=come) for _ in range(16)]
+        for one in all_of_them:
+            one.start()
+        for one in all_of_them:
+            one.join()
+    finally:
+        sys.setswitchinterval(often)
+    assert (len(taken), len(refused)) == (3, 13)
+    disk.full = False
+    assert writer.close(5) == 0
+    assert all(future.done() for future in taken)
 
 
 def test_what_waits_is_written_at_the_end(outbox):

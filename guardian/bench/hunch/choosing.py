@@ -14,7 +14,7 @@ from math import log
 import numpy as np
 
 from guardian.bench.hunch.said import Said
-from guardian.core.hunch import STEEP, Hunch, Weights, WordClasses, language_of, pieces_of, stretches
+from guardian.core.hunch import STEEP, Hunch, Weights, language_of, stretches
 from guardian.core.policy import judge
 from guardian.core.rules import ENOUGH, SURELY, RuleSet
 from guardian.core.units import Unit
@@ -59,18 +59,13 @@ class Limits:
 
 def values(said: Sequence[Said], weights: Weights) -> list[float]:
     """The greatest value of a stretch in each."""
-    hunch, classes = Hunch(weights), WordClasses(weights.classes)
-    return [_value(one, weights, hunch, classes) for one in said]
+    hunch = Hunch(weights)
+    return [_value(one, weights.bias, hunch) for one in said]
 
 
-def _value(said: Said, weights: Weights, hunch: Hunch, classes: WordClasses) -> float:
-    weighed = [
-        (piece, weights.pieces[piece.name])
-        for piece in pieces_of(said.units, said.runs, classes)
-        if piece.name in weights.pieces
-    ]
-    found = (hunch.value(stretch) for stretch in stretches(said.units, weighed))
-    return max(found, default=weights.bias)
+def _value(said: Said, nothing: float, hunch: Hunch) -> float:
+    weighed = hunch.weighed(said.units, said.runs)
+    return max((hunch.value(one) for one in stretches(said.units, weighed)), default=nothing)
 
 
 def seen(said: Sequence[Said], weights: Weights, rules: RuleSet) -> list[Seen]:
