@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import secrets
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 from guardian.core.errors import Unavailable
 from guardian.core.people import PASSWORD_MOST, plain
@@ -36,13 +38,11 @@ class Passwords:
         self._hasher = PasswordHasher(time_cost=_PASSES, memory_cost=kib, parallelism=_LANES)
         self._thread = ThreadPoolExecutor(1, "passwords", initializer=_stand_back)
         self._room = threading.BoundedSemaphore(_WAITING)
-        self._nobodys: Future[str] | None = None
-
-    def prepare(self) -> None:
-        """Makes what `fits_nobody` needs, so that it takes no longer the first time."""
-        if self._nobodys is None:
-            password = secrets.token_hex(16)
-            self._nobodys = self._thread.submit(lambda: self._hasher.hash(password))
+        # Made of no password, so that none fits; whether one does takes as long as with any other.
+        self.nobodys = (
+            f"$argon2id$v={ARGON2_VERSION}$m={kib},t={_PASSES},p={_LANES}"
+            f"${_coded(self._hasher.salt_len)}${_coded(self._hasher.hash_len)}"
+        )
 
     def hashed(self, password: str) -> str:
         """What to keep: parameters, salt and hash."""
@@ -63,9 +63,7 @@ class Passwords:
 
     def fits_nobody(self, password: str) -> None:
         """Takes the time that `fits` takes."""
-        self.prepare()
-        assert self._nobodys is not None
-        self.fits(self._nobodys.result(_WAIT_S), password)
+        self.fits(self.nobodys, password)
 
     def outdated(self, kept: str) -> bool:
         """Whether it was made with other parameters than one would be made with now."""
@@ -86,6 +84,11 @@ class Passwords:
         except TimeoutError:
             future.cancel()
             raise Unavailable(busy) from None
+
+
+def _coded(size: int) -> str:
+    """Random bytes as the hashes have them."""
+    return base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=")
 
 
 def _stand_back() -> None:

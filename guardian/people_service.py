@@ -21,7 +21,6 @@ class PeopleService:
     def __init__(self, settings: Settings, database: Database, metrics: Metrics) -> None:
         table = settings.console
         self._passwords = Passwords()
-        self._passwords.prepare()
         people, clock = People(database), SteadyClock()
         self.desk = ServerPeople(
             PeopleParts(

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import VerifyMismatchError
 
 from guardian.core.audit import Principal, broken
 from guardian.core.errors import NoSuchPerson, PersonRefused, SignInRefused, SignInSlowed, Unavailable
@@ -57,7 +59,6 @@ class Office:
 @pytest.fixture(scope="module")
 def passwords():
     made = Passwords(kib=64)
-    made.prepare()
     yield made
     made.close()
 
@@ -152,6 +153,15 @@ def test_guessing_is_slowed_down_and_a_known_browser_is_not(office):
     with pytest.raises(SignInSlowed):
         office.sign_in(browser=home.browser, address="203.0.113.9")  # It was changed for another one.
     assert set(office.counted) == {"in", "refused", "slowed"}
+
+
+def test_a_name_that_nobody_has_costs_what_a_name_costs(passwords):
+    """It is hashed and compared with the same parameters: a malformed hash would be refused at once."""
+    nobodys, somebodys = passwords.nobodys, passwords.hashed(WORDS)
+    assert extract_parameters(nobodys) == extract_parameters(somebodys)
+    with pytest.raises(VerifyMismatchError):
+        PasswordHasher().verify(nobodys, WORDS)
+    assert Passwords(kib=64).nobodys != nobodys
 
 
 def test_names_that_nobody_has_are_slowed_down_alike(office):

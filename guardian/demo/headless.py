@@ -37,6 +37,7 @@ _CONSENT = {
     "notice_version": "sample-1",
     "scopes": ["protect", "hear", "keep"],
 }
+_LATENCY = "speech_end_to_detect_ms"
 _RESULTS = ("summary.json", "before_after.png", "protected.mp4", "events.jsonl")
 
 
@@ -192,6 +193,8 @@ def _violations(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             continue
         data = event["data"]
         match = data["matches"][0]
+        # What names a clip of a violation tells no latency.
+        before = last.get(data["violation_id"], {}).get(_LATENCY)
         last[data["violation_id"]] = {
             "id": data["violation_id"],
             "status": data["status"],
@@ -201,7 +204,7 @@ def _violations(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "rule": match["rule_id"],
             "t_start": match["start_ms"] / 1000,
             "t_end": match["end_ms"] / 1000,
-            "speech_end_to_detect_ms": data["latency"]["speech_end_to_detect_ms"],
+            _LATENCY: data["latency"].get(_LATENCY, before),
         }
     return list(last.values())
 

@@ -63,6 +63,8 @@ def test_the_demo_works_without_anything_shared(tmp_path, weights):
     assert done.returncode == 0, done.stderr
     summary = check_outcome(tmp_path)
     assert [line["language"] for line in summary["said"]] == ["en"] * 3
+    assert f"Cases to review: {len(summary['violations'])}." in done.stdout
+    assert list((tmp_path / "data" / "evidence").iterdir()), "clips of them"
 
 
 @pytest.mark.real

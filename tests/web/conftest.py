@@ -1,6 +1,7 @@
 """A real server on a real port, with a host that has no media."""
 
 import asyncio
+import shutil
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -82,12 +83,15 @@ def running(settings: Settings, host: FakeHost | Callable) -> Iterator[Running]:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+def serve(tmp_path: Path, made_store: Path) -> Iterator[Callable[..., Running]]:
     """serve(server={...}, limits={...}, ...) -> a running server; slots=N for its host."""
+    data = tmp_path / "data"
+    data.mkdir(0o700)
+    shutil.copy(made_store, data / "guardian.db")
     with ExitStack() as stack:
 
         def start(slots: int = 2, **sections) -> Running:
-            given = {"data_dir": str(tmp_path / "data"), **sections}
+            given = {"data_dir": str(data), **sections}
             given["server"] = {"port": 0, **given.get("server", {})}
             return stack.enter_context(running(Settings(**given), FakeHost(slots)))
 
