@@ -173,7 +173,7 @@ class Envelope:
         level = Level(change["level"])
         latency = dict(event.data.get("latency") or {})
         latency["detect_to_emit_ms"] = _to_emit_ms(event, change, now)
-        shown: Mapping[str, str] | None = event.data.get("shown")
+        shown: Mapping[str, Any] | None = event.data.get("shown")
         source: Mapping[str, str] = event.data.get("source") or {}
         ruleset, _, fingerprint = source.get("ruleset", "").partition("@")
         return {
