@@ -77,6 +77,7 @@ class CaseKeeper:
     def _of_violation(self, spec: CallSpec, event: CallEvent, event_id: str) -> NewCase:
         change: Mapping[str, Any] = event.data["violation"]
         source: Mapping[str, str] = event.data.get("source") or {}
+        shown: Mapping[str, Any] = event.data.get("shown") or {}
         role = Role(change["speaker"])
         sure = [
             float(w["confidence"]) for w in event.data.get("words", ()) if w.get("confidence") is not None
@@ -92,7 +93,8 @@ class CaseKeeper:
             "rule_version": source.get("version") or "",
             "clause": source.get("clause") or "",
             "ruleset": source.get("ruleset") or "",
-            "shown": (event.data.get("shown") or {}).get("kind"),
+            "shown": shown.get("kind"),
+            "box": shown.get("box"),
         }
         heard, language = str(change["heard"]), str(change["language"])
         heard = masked(heard) if event.data.get("shown") else masked_speech(heard, language)

@@ -39,7 +39,7 @@ class Deciding:
         """Decides a case that whoever asks holds, as they saw it."""
         if wish.actions and wish.choice is not Choice.CONFIRM:
             raise CaseRefused("Actions can be asked for with a confirmation only.")
-        record = self._work.held(who, case_id, wish.lease)
+        record = self._work.held(who, case_id, wish.lease, wish.version)
         if record.version != wish.version:
             raise self._work.conflict(record, "This case has changed; look at what is new.", wish.version)
         self._work.check(who, record)

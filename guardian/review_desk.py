@@ -14,15 +14,17 @@ from guardian.core.case_records import CaseRecord, CaseSearch, DecisionRecord
 from guardian.core.cases import WAITING, CaseState, Lease
 from guardian.core.errors import CaseConflict, CaseRefused, GuardianError, NoSuchEvidence
 from guardian.core.evidence_facts import told
+from guardian.core.exposure import Exposure, exposure
 from guardian.core.masking import masked
 from guardian.core.people import Permission
-from guardian.core.review_desk import DecisionWish, Queue, Reviewer, Sweep
+from guardian.core.review_desk import PULSE_MOST, DecisionWish, Pulse, Queue, Reviewer, Sweep
 from guardian.core.times import rfc3339
 from guardian.events.ulid import ulid
 from guardian.review_deciding import Deciding
 from guardian.review_work import ReviewParts, ReviewWork, Telling
 from guardian.store import case_work
 from guardian.store.cases import ANYBODY, NOBODY
+from guardian.store.plays import PlayLog
 from guardian.store.review_figures import ReviewFigures
 
 _TRIES, _ROUNDS = 20, 10
@@ -40,6 +42,7 @@ class ServerReview:
         self._store = self._work.store
         self._deciding = Deciding(self._work)
         self._figures = ReviewFigures(parts.database)
+        self._plays = PlayLog(parts.database)
 
     # --- looking ------------------------------------------------------------------------------
 
@@ -109,6 +112,15 @@ class ServerReview:
                 for state, (count, oldest) in self._store.waiting(who.tenant).items()
             },
         }
+
+    def pulse(self, who: Reviewer) -> Pulse:
+        """What waits, in numbers."""
+        waiting = {state: count for state, (count, _) in self._store.waiting(who.tenant).items()}
+        return Pulse(self._parts.now(), waiting, self._store.newest(who.tenant, PULSE_MOST))
+
+    def exposure(self, who: Reviewer, since: float) -> Exposure:
+        """What whoever asks has played since then."""
+        return exposure(self._plays.plays(who.text, since), self._parts.now(), self._parts.terms)
 
     def _clip(self, who: Reviewer, record: CaseRecord, evidence_id: str) -> dict[str, Any]:
         """A clip of the case, without a word of what is said in it."""

@@ -81,6 +81,7 @@ def hit(record: CaseRecord, rule: Mapping[str, Any] | None) -> dict[str, Any] | 
         "clause": facts.get("clause") or None,
         "kind": "shown" if facts.get("shown") else "phrase",
         "shown": facts.get("shown"),
+        "box": facts.get("box"),
         "status": facts.get("status"),
         "phrase": record.said.get("phrase"),
         "heard": record.said.get("heard"),

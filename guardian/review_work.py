@@ -122,12 +122,13 @@ class ReviewWork:
             link = audit.append(db, entry(act, record.id, self.doing(who), body))
         self.parts.linked(link)
 
-    def held(self, who: Reviewer, case_id: str, lease: str) -> CaseRecord:
-        """The case as it stands, if whoever asks holds it by this lease. CaseConflict."""
+    def held(self, who: Reviewer, case_id: str, lease: str, since: int = 0) -> CaseRecord:
+        """The case as it stands, if whoever asks holds it by this lease. CaseConflict, with what is new since
+        a version."""
         record = self.store.find(case_id, who.tenant)
         mine = record.lease.id == lease and record.lease.holder == who.text
         if not mine or not record.lease.alive(self.parts.now()):
-            raise self.conflict(record, "Your claim of this case has ended; claim it again.")
+            raise self.conflict(record, "Your claim of this case has ended; claim it again.", since)
         return record
 
     def conflict(self, record: CaseRecord, message: str, since: int = 0) -> CaseConflict:

@@ -242,6 +242,7 @@ class _Server:
             publish=self.desk.keep,
             newest=lambda: self.desk.newest,
             ready=self._ready,
+            stopping=lambda: self.stopping,
             events_of=lambda call_id, after: [k.body for k in self.relay.outbox.of_call(call_id, after, 200)],
             metrics=self.metrics.render,
             ice_servers=self._ice_servers,

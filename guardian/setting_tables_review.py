@@ -22,6 +22,8 @@ class ReviewSettings(Section):
     due_review_s: float = Field(default=_TERMS.due_s[Level.REVIEW], gt=0, le=30 * _DAY_S)
     appeal_s: float = Field(default=_TERMS.appeal_s, gt=0, le=3 * 366 * _DAY_S)
     appeal_due_s: float = Field(default=_TERMS.appeal_due_s, gt=0, le=90 * _DAY_S)
+    break_after_s: float = Field(default=_TERMS.break_after_s, ge=0, le=_DAY_S)
+    break_s: float = Field(default=_TERMS.break_s, ge=60, le=3600)
 
     def read(self) -> ReviewTerms:
         """As the core has it."""
@@ -32,4 +34,6 @@ class ReviewSettings(Section):
             due_s={Level.BLOCK: self.due_block_s, Level.REVIEW: self.due_review_s},
             appeal_s=self.appeal_s,
             appeal_due_s=self.appeal_due_s,
+            break_after_s=self.break_after_s,
+            break_s=self.break_s,
         )

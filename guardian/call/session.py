@@ -289,7 +289,7 @@ class CallSession:
     def _seen(self, changes: tuple[ViolationChange, ...]) -> None:
         for change in changes:
             lag = {"shown_to_detect_ms": self._lag_ms(change)}
-            self._tell_change(change, {"latency": lag, "shown": {"kind": change.phrase}})
+            self._tell_change(change, {"latency": lag, "shown": {"kind": change.phrase, "box": change.box}})
 
     def _unseen(self, role: Role, t_start: float, t_end: float, reason: str) -> None:
         """What a role may have shown was not looked at: told, and the call goes on."""

@@ -210,7 +210,7 @@ class WatchWay:
         self.looks[kind] += 1
         if self.allowed:
             t = self._watching.media_t(look.raw.arrived)
-            self._tell(self._book.see(Glance(kind, found, t, self._watching.now())))
+            self._tell(self._book.see(Glance(kind, found, t, self._watching.now(), look.raw.planes.size)))
         return True
 
     def _tell(self, changes: tuple[ViolationChange, ...]) -> None:

@@ -82,7 +82,8 @@ class ReviewTerms:
     lease_s: how long a claim lasts after the last activity. second_levels: levels of which every decision is
     made by two people; second_share: share of all others of which it is. due_s: how soon a case of a level
     should be looked at. appeal_s: how long after a decision one can appeal against it; appeal_due_s: how soon
-    an appeal should be decided.
+    an appeal should be decided. break_after_s: how long somebody looks at clips before they are asked to
+    pause, 0: never; break_s: what counts as a pause.
     """
 
     lease_s: float = 600.0
@@ -93,6 +94,8 @@ class ReviewTerms:
     )
     appeal_s: float = 183 * 86_400.0
     appeal_due_s: float = 3 * 86_400.0
+    break_after_s: float = 50 * 60.0
+    break_s: float = 10 * 60.0
 
 
 @dataclass(frozen=True, slots=True)

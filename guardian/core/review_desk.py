@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from guardian.core.appeals import AppealChoice, AppealState
 from guardian.core.audit import Principal
 from guardian.core.cases import WAITING, Action, CaseState, Choice
+from guardian.core.exposure import Exposure
 from guardian.core.people import Permission
 from guardian.core.violations import Level, Role
 
@@ -103,6 +104,23 @@ class Judgement:
     statement: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """The queue in numbers. at: wall clock seconds; waiting: cases by state; newest: when the latest of those
+    that wait came, the latest first, `PULSE_MOST` at most."""
+
+    at: float
+    waiting: Mapping[str, int]
+    newest: tuple[float, ...]
+
+    def since(self, then: float) -> int:
+        """How many came after a moment; `PULSE_MOST` means that many or more."""
+        return sum(came > then for came in self.newest)
+
+
+PULSE_MOST = 100
+
+
 class ReviewDesk(Protocol):
     """Everything waits for a disk: not for the event loop. Values are JSON-ready.
 
@@ -153,6 +171,14 @@ class ReviewDesk(Protocol):
 
     def dismiss(self, who: Reviewer, sweep: Sweep) -> dict[str, Any]:
         """Dismisses cases that nobody has claimed; without the right count it only tells it."""
+        ...
+
+    def pulse(self, who: Reviewer) -> Pulse:
+        """What waits, in numbers."""
+        ...
+
+    def exposure(self, who: Reviewer, since: float) -> Exposure:
+        """What whoever asks has played since then (wall clock seconds)."""
         ...
 
     def report(self, who: Reviewer, days: int) -> dict[str, Any]:

@@ -44,12 +44,13 @@ class Sighting:
 @dataclass(frozen=True, slots=True)
 class Glance:
     """What one look at a picture found. kind: what was looked for; t: of the picture; now: when it was
-    found."""
+    found; size: width and height of the picture."""
 
     kind: PrintKind
     sightings: tuple[Sighting, ...]
     t: float
     now: float
+    size: tuple[int, int] = (1, 1)
 
 
 @dataclass(slots=True)
@@ -103,7 +104,8 @@ class ShownBook:
         thing.looks += 1
         best = thing.change
         if sighting.sure > best.score:
-            best = replace(best, heard=sighting.contact.text, score=round(sighting.sure, 3))
+            box = _box(sighting.place, glance.size)
+            best = replace(best, heard=sighting.contact.text, score=round(sighting.sure, 3), box=box)
         thing.change = replace(best, t_end=max(best.t_end, glance.t), t_emitted=glance.now)
         changes = []
         if not thing.told and (sighting.sure >= SURE or thing.looks >= 2):
@@ -149,7 +151,18 @@ class ShownBook:
             t_end=glance.t,
             t_emitted=glance.now,
             score=round(min(sighting.sure, contact.score), 3),
+            box=_box(sighting.place, glance.size),
         )
+
+
+def _box(place: Print, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Left, top, width and height of what is around a print, as shares of the picture, within it."""
+    sides = []
+    for axis, most in enumerate(size):
+        found = [min(max(corner[axis] / most, 0.0), 1.0) for corner in place.corners]
+        sides.append((min(found), max(found) - min(found)))
+    (left, width), (top, height) = sides
+    return (round(left, 4), round(top, 4), round(width, 4), round(height, 4))
 
 
 def alike(one: Sighting, other: Sighting) -> bool:

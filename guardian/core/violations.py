@@ -52,8 +52,9 @@ class ViolationChange:
 
     phrase is the rule's phrase, heard what was recognised (shown whole only to whoever may see it).
     t_start, t_end: media seconds of the words; t_emitted: audio consumed when emitted plus lag.
-    score is 0..1. words are those of the phrase, with their own times; they, and what the rule was (its
-    version, the clause it stands for, the set it was in), are told beside the fields.
+    score is 0..1. words are those of the phrase, with their own times; they, what the rule was (its version,
+    the clause it stands for, the set it was in) and where in the picture something was shown (left, top,
+    width, height as shares of it) are told beside the fields.
     """
 
     id: str
@@ -71,9 +72,10 @@ class ViolationChange:
     score: float
     words: tuple[Token, ...] = ()
     source: RuleSource = RuleSource()
+    box: tuple[float, float, float, float] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-ready fields without the words and the source."""
+        """JSON-ready fields without the words, the source and the box."""
         fields = asdict(self)
-        del fields["words"], fields["source"]
+        del fields["words"], fields["source"], fields["box"]
         return fields

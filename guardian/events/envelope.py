@@ -172,7 +172,7 @@ class Envelope:
         level = Level(change["level"])
         latency = dict(event.data.get("latency") or {})
         latency["detect_to_emit_ms"] = _to_emit_ms(event, change, now)
-        shown: Mapping[str, str] | None = event.data.get("shown")
+        shown: Mapping[str, Any] | None = event.data.get("shown")
         heard, language = str(change["heard"]), str(change["language"])
         heard = masked_speech(heard, language) if shown is None else masked(heard)
         source: Mapping[str, str] = event.data.get("source") or {}

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from guardian.core.audit import canonical
 from guardian.core.case_records import CaseRecord, CaseSearch, DecisionRecord, HistoryRow
-from guardian.core.cases import CLAIMABLE, CaseKind, CaseState, Choice, Finding, Lease
+from guardian.core.cases import CLAIMABLE, WAITING, CaseKind, CaseState, Choice, Finding, Lease
 from guardian.core.errors import NoSuchCase
 from guardian.core.violations import Level, Role
 from guardian.store.case_changes import REMARKS
@@ -128,6 +128,21 @@ class CaseStore:
         )
         with self._database.reading() as db:
             return {state: (count, oldest) for state, count, oldest in db.execute(query)}
+
+    def newest(self, tenant: str, limit: int) -> tuple[float, ...]:
+        """When the latest of the cases that wait came, the latest first."""
+        with self._database.reading() as db:
+            times = [
+                at
+                for state in WAITING
+                for at in db.execute(
+                    sa.select(cases.c.made_at)
+                    .where(cases.c.tenant == tenant, cases.c.state == state.value)
+                    .order_by(cases.c.made_at.desc())
+                    .limit(limit)
+                ).scalars()
+            ]
+        return tuple(sorted(times, reverse=True)[:limit])
 
 
 def find(db: sa.Connection, case_id: str, tenant: str) -> CaseRecord:

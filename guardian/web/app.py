@@ -12,16 +12,19 @@ from guardian.web import (
     assets,
     audit,
     calls,
+    case_page,
     cases,
     console,
     demo,
     events,
     evidence,
+    feed,
     legs,
     ops,
     participants,
     people,
     problems,
+    queue,
     rules,
     sign_in,
 )
@@ -47,6 +50,9 @@ ROUTERS = tuple(
         participants,
         sign_in,
         account,
+        queue,
+        feed,
+        case_page,
         people,
         audit,
         ops,
@@ -68,6 +74,7 @@ def create_app(parts: Parts) -> ASGIApp:
         redirect_slashes=False,
     )
     app.state.parts = parts
+    app.state.feeds = feed.Feeds(parts.review)
     app.add_exception_handler(access.Forbidden, access.forbidden)
     console.install(app)
     problems.install(app, [*app.routes, *(route for router in ROUTERS for route in router.routes)])

@@ -154,7 +154,7 @@ async def search(request: Request) -> Response:
     """What waits by urgency, what is over the latest first; `next` is what to give as `after` for more."""
     who = require_reviewer(request, Permission.CASES_SEE)
     asked = read_query(request.query_params, Listed)
-    return JSONResponse(await beside(_desk(request).list, who, asked.wanted()))
+    return JSONResponse(await beside(desk_of(request).list, who, asked.wanted()))
 
 
 @router.post("/v1/cases/next", openapi_extra=takes(NextWish), summary="Claim the most urgent case")
@@ -162,7 +162,7 @@ async def take_next(request: Request) -> Response:
     """`case` is null when nothing waits for whoever asks."""
     who = require_reviewer(request, Permission.CASES_DECIDE)
     body = await read(request, NextWish)
-    return JSONResponse(await beside(_desk(request).next, who, body.queue(), body.besides))
+    return JSONResponse(await beside(desk_of(request).next, who, body.queue(), body.besides))
 
 
 @router.post("/v1/cases/dismiss", openapi_extra=takes(Sweeping), summary="Dismiss many cases at once")
@@ -174,28 +174,28 @@ async def dismiss(request: Request) -> Response:
     who = require_reviewer(request, Permission.CASES_BULK)
     body = await read(request, Sweeping)
     sweep = Sweep(body.queue(rule=body.rule or ""), body.reason, body.note, body.count)
-    return JSONResponse(await beside(_desk(request).dismiss, who, sweep))
+    return JSONResponse(await beside(desk_of(request).dismiss, who, sweep))
 
 
 @router.get("/v1/cases/{case_id}", summary="One case with all that is known of it")
 async def show(request: Request, case_id: str) -> Response:
     """The words of its clips are told to whoever has claimed it. That it was looked at is kept."""
     who = require_reviewer(request, Permission.CASES_SEE)
-    return JSONResponse(await beside(_desk(request).show, who, _known(case_id)))
+    return JSONResponse(await beside(desk_of(request).show, who, _known(case_id)))
 
 
 @router.get("/v1/cases/{case_id}/earlier", summary="What was decided before")
 async def earlier(request: Request, case_id: str) -> Response:
     """In this case and about the same party; 403 for who is to decide without knowing it."""
     who = require_reviewer(request, Permission.CASES_DECIDE)
-    return JSONResponse(await beside(_desk(request).earlier, who, _known(case_id)))
+    return JSONResponse(await beside(desk_of(request).earlier, who, _known(case_id)))
 
 
 @router.post("/v1/cases/{case_id}/claim", summary="Claim a case")
 async def claim(request: Request, case_id: str) -> Response:
     """For ten minutes after the last activity; 409 when somebody else has it."""
     who = require_reviewer(request, Permission.CASES_DECIDE)
-    return JSONResponse(await beside(_desk(request).claim, who, _known(case_id)))
+    return JSONResponse(await beside(desk_of(request).claim, who, _known(case_id)))
 
 
 @router.post("/v1/cases/{case_id}/renew", openapi_extra=takes(LeaseShown), summary="Hold a case longer")
@@ -203,7 +203,7 @@ async def renew(request: Request, case_id: str) -> Response:
     """409 when the claim has ended; what was typed can be sent with the next one."""
     who = require_reviewer(request, Permission.CASES_DECIDE)
     body = await read(request, LeaseShown)
-    return JSONResponse(await beside(_desk(request).renew, who, _known(case_id), body.lease))
+    return JSONResponse(await beside(desk_of(request).renew, who, _known(case_id), body.lease))
 
 
 @router.post("/v1/cases/{case_id}/release", openapi_extra=takes(LeaseShown), summary="Give a case back")
@@ -211,7 +211,7 @@ async def release(request: Request, case_id: str) -> Response:
     """Others can claim it at once."""
     who = require_reviewer(request, Permission.CASES_DECIDE)
     body = await read(request, LeaseShown)
-    return JSONResponse(await beside(_desk(request).release, who, _known(case_id), body.lease))
+    return JSONResponse(await beside(desk_of(request).release, who, _known(case_id), body.lease))
 
 
 @router.post("/v1/cases/{case_id}/takeover", openapi_extra=takes(TakeOver), summary="Take a case over")
@@ -219,7 +219,7 @@ async def take_over(request: Request, case_id: str) -> Response:
     """From whoever has claimed it; why is kept."""
     who = require_reviewer(request, Permission.CASES_SECOND)
     body = await read(request, TakeOver)
-    return JSONResponse(await beside(_desk(request).take_over, who, _known(case_id), body.reason))
+    return JSONResponse(await beside(desk_of(request).take_over, who, _known(case_id), body.reason))
 
 
 @router.post("/v1/cases/{case_id}/note", openapi_extra=takes(Remark), summary="Remark something")
@@ -227,7 +227,7 @@ async def note(request: Request, case_id: str) -> Response:
     """Seen by those who review the case."""
     who = require_reviewer(request, Permission.CASES_DECIDE)
     body = await read(request, Remark)
-    return JSONResponse(await beside(_desk(request).note, who, _known(case_id), body.note))
+    return JSONResponse(await beside(desk_of(request).note, who, _known(case_id), body.note))
 
 
 @router.post("/v1/cases/{case_id}/decide", openapi_extra=takes(Decision), summary="Decide a case")
@@ -235,7 +235,7 @@ async def decide(request: Request, case_id: str) -> Response:
     """409 with what is new when the claim has ended or the case has changed since it was looked at."""
     who = require_reviewer(request, Permission.CASES_DECIDE)
     body = await read(request, Decision)
-    return JSONResponse(await beside(_desk(request).decide, who, _known(case_id), body.wish()))
+    return JSONResponse(await beside(desk_of(request).decide, who, _known(case_id), body.wish()))
 
 
 @router.get("/v1/review/report", openapi_extra=asks(Reported), summary="How review goes")
@@ -243,10 +243,11 @@ async def report(request: Request) -> Response:
     """Precision by rule, what was overturned, how reviewers agree, time to review, and what waits."""
     who = require_reviewer(request, Permission.QUALITY_SEE)
     asked = read_query(request.query_params, Reported)
-    return JSONResponse(await beside(_desk(request).report, who, asked.days))
+    return JSONResponse(await beside(desk_of(request).report, who, asked.days))
 
 
-def _desk(request: Request) -> ReviewDesk:
+def desk_of(request: Request) -> ReviewDesk:
+    """Who answers."""
     return parts_of(request).review
 
 

@@ -16,7 +16,7 @@ class Place:
     permission: Permission
 
 
-PLACES: tuple[Place, ...] = ()
+PLACES: tuple[Place, ...] = (Place("/review/queue", "queue", Permission.CASES_SEE),)
 """The first one that somebody may see is where signing in leads them."""
 
 

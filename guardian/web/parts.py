@@ -66,7 +66,8 @@ class Parts:
     ready: None, or why not.
     events_of: (call, after sequence) -> event bodies in order; waits for the disk. count: (method, status)
     of each answer. metrics: (body, content type). ice_servers: what one leg is told, with credentials of
-    its own. console: None while it is switched off.
+    its own. stopping: whether the server ends, as answers without an end have to. console: None while it is
+    switched off.
     """
 
     config: WebConfig
@@ -86,6 +87,7 @@ class Parts:
     review: ReviewDesk
     appeals: AppealDesk
     audit: AuditDesk
+    stopping: Callable[[], bool]
     console: Console | None = None
 
     def keyless(self) -> bool:

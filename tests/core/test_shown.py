@@ -58,6 +58,13 @@ def test_a_code_seen_once_is_confirmed_when_it_has_left():
     assert [status for status, _ in camera.told] == [Status.DETECTED, Status.CONFIRMED]
 
 
+def test_where_it_was_is_told_in_shares_of_the_picture():
+    book = ShownBook(Role.MERCHANT, lambda: "v")
+    (change,) = book.see(Glance(PrintKind.CODE, (code(),), 1.0, 1.1, (40, 20)))
+    assert change.box == (0.0, 0.0, 0.25, 0.5)
+    assert "box" not in change.as_dict()
+
+
 def test_what_comes_back_soon_is_not_told_again_and_later_it_is():
     camera = Camera()
     for t in (0, 1, 1 + AGAIN_S - 1, 2 * AGAIN_S, 4 * AGAIN_S):

@@ -129,6 +129,13 @@ TABLE: dict[str, Door | Permission | Page] = {
     "GET /review/account": Page(P.SELF),
     "POST /review/account": Page(P.SELF),
     "POST /review/account/password": Page(P.SELF),
+    "GET /review/queue": Page(P.CASES_SEE),
+    "POST /review/queue": Page(P.CASES_DECIDE),
+    "GET /review/queue/dismiss": Page(P.CASES_BULK),
+    "POST /review/queue/dismiss": Page(P.CASES_BULK),
+    "GET /review/queue/feed": Page(P.CASES_SEE),
+    "GET /review/cases/{case_id}": Page(P.CASES_SEE),
+    "POST /review/cases/{case_id}": Page(P.CASES_DECIDE),
 }
 
 ROLES, KEYS = "Your roles do not allow this", "An API key does not allow this"
