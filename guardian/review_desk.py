@@ -16,7 +16,7 @@ from guardian.core.errors import CaseConflict, CaseRefused, GuardianError, NoSuc
 from guardian.core.evidence_facts import told
 from guardian.core.masking import masked
 from guardian.core.people import Permission
-from guardian.core.review_desk import DecisionWish, Queue, Reviewer, Sweep
+from guardian.core.review_desk import DecisionWish, PastHit, Queue, Reviewer, Sweep
 from guardian.core.times import rfc3339
 from guardian.events.ulid import ulid
 from guardian.review_deciding import Deciding
@@ -97,6 +97,10 @@ class ServerReview:
             "decisions": [views.decision(one) for one in made],
             "party": [views.row(one, who, now, self._parts.terms) for one in others],
         }
+
+    def hits(self, who: Reviewer, rule: str, days: int) -> Sequence[PastHit]:
+        """What a rule has hit in cases that are settled."""
+        return self._figures.hits(who.tenant, rule, self._parts.now() - days * 86_400.0)
 
     def report(self, who: Reviewer, days: int) -> dict[str, Any]:
         """How review goes."""

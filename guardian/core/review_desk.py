@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from guardian.core.appeals import AppealChoice, AppealState
 from guardian.core.audit import Principal
-from guardian.core.cases import WAITING, Action, CaseState, Choice
+from guardian.core.cases import WAITING, Action, CaseState, Choice, Finding
 from guardian.core.people import Permission
 from guardian.core.violations import Level, Role
 
@@ -103,6 +103,15 @@ class Judgement:
     statement: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class PastHit:
+    """A phrase that a rule has hit, long numbers masked, and what those cases were found to be."""
+
+    phrase: str
+    finding: Finding
+    cases: int
+
+
 class ReviewDesk(Protocol):
     """Everything waits for a disk: not for the event loop. Values are JSON-ready.
 
@@ -153,6 +162,10 @@ class ReviewDesk(Protocol):
 
     def dismiss(self, who: Reviewer, sweep: Sweep) -> dict[str, Any]:
         """Dismisses cases that nobody has claimed; without the right count it only tells it."""
+        ...
+
+    def hits(self, who: Reviewer, rule: str, days: int) -> Sequence[PastHit]:
+        """What a rule has hit in cases that are settled, the most frequent first."""
         ...
 
     def report(self, who: Reviewer, days: int) -> dict[str, Any]:

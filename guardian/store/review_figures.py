@@ -11,12 +11,14 @@ import sqlalchemy as sa
 
 from guardian.core import review_figures as figures
 from guardian.core.cases import CaseState, Choice, Finding
+from guardian.core.review_desk import PastHit
 from guardian.store.case_tables import appeals, decisions
 from guardian.store.database import Database
 
 _MOST = 3000
 """Reports look at so many of the latest decisions at most, so that they answer at once whatever there is."""
 _TOP = 10
+_HITS = 300
 
 
 class ReviewFigures:
@@ -63,6 +65,25 @@ class ReviewFigures:
             "time_to_review": figures.waits(row.waited_s for row in made if row.stage == CaseState.OPEN),
             "appeals": figures.overturned(appealed, len(settled)),
         }
+
+    def hits(self, tenant: str, rule: str, since: float) -> tuple[PastHit, ...]:
+        """What a rule has hit in cases that were settled since a time, the most frequent first."""
+        cases = sa.func.count()
+        query = (
+            sa.select(decisions.c.phrase, decisions.c.finding, cases)
+            .where(
+                decisions.c.tenant == tenant,
+                decisions.c.at >= since,
+                decisions.c.rule == rule,
+                decisions.c.finding != "",
+                decisions.c.phrase != "",
+            )
+            .group_by(decisions.c.phrase, decisions.c.finding)
+            .order_by(cases.desc(), decisions.c.phrase)
+            .limit(_HITS)
+        )
+        with self._database.reading() as db:
+            return tuple(PastHit(phrase, Finding(found), n) for phrase, found, n in db.execute(query))
 
 
 class _Row(NamedTuple):

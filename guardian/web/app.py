@@ -8,20 +8,28 @@ from starlette.types import ASGIApp
 from guardian.web import (
     access,
     account,
+    appeal_pages,
     appeals,
     assets,
     audit,
+    audit_pages,
     calls,
     cases,
     console,
     demo,
+    event_pages,
     events,
     evidence,
+    exception_pages,
     legs,
+    operation_pages,
     ops,
     participants,
     people,
+    people_pages,
     problems,
+    quality_pages,
+    rule_pages,
     rules,
     sign_in,
 )
@@ -49,6 +57,14 @@ ROUTERS = tuple(
         account,
         people,
         audit,
+        appeal_pages,
+        quality_pages,
+        rule_pages,
+        exception_pages,
+        event_pages,
+        operation_pages,
+        people_pages,
+        audit_pages,
         ops,
         assets,
         demo,
@@ -70,7 +86,9 @@ def create_app(parts: Parts) -> ASGIApp:
     app.state.parts = parts
     app.add_exception_handler(access.Forbidden, access.forbidden)
     console.install(app)
-    problems.install(app, [*app.routes, *(route for router in ROUTERS for route in router.routes)])
+    problems.install(
+        app, [*app.routes, *(route for router in ROUTERS for route in router.routes)], console.answer
+    )
     for router in ROUTERS:
         app.include_router(router)
     return Front(app, parts)

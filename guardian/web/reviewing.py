@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from guardian.core.people import PEOPLE_ONLY, Permission
+from guardian.core.people import PEOPLE_ONLY, Permission, Person
 from guardian.core.review_desk import Reviewer
-from guardian.web.access import require_principal
+from guardian.web.access import principal_of, require_principal
 from guardian.web.sessions import signed_in
 
 _KEYS = frozenset(Permission) - PEOPLE_ONLY
@@ -18,4 +18,9 @@ def require_reviewer(request: Request, permission: Permission) -> Reviewer:
     signed = signed_in(request)
     if signed is None:
         return Reviewer(principal, _KEYS)
-    return Reviewer(principal, frozenset(one for one in Permission if signed.person.may(one)))
+    return reviewer_of(signed.person)
+
+
+def reviewer_of(person: Person) -> Reviewer:
+    """Somebody who is signed in."""
+    return Reviewer(principal_of(person), frozenset(one for one in Permission if person.may(one)))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import ModuleType
 
-from guardian.web.words import common
+from guardian.web.words import common, judging, office, terms
 
-_MODULES: tuple[ModuleType, ...] = (common,)
+_MODULES: tuple[ModuleType, ...] = (common, judging, office, terms)
 
 
 def _together(language: str) -> Mapping[str, str]:
