@@ -61,12 +61,13 @@ async def write(request: Request, rule_id: str) -> Response:
 async def _page(request: Request, rule_id: str, given: Mapping[str, str], fault: str = "") -> Response:
     rule = await rule_of(request, rule_id)
     effect: dict[str, Any] | None = None
-    text = ""
+    text, written = "", False
     tenant = visitor(request, Permission.RULES_TRY).person.tenant
     try:
         proposal = _proposal(rule_id, given)
         effect = await _effect(request, rule, proposal)
         text = proposal.text(tenant, rule, RuleState.SHADOW)
+        written = any(one["name"] == proposal.overlay(tenant) for one in rule["overlays"])
     except (RuleRefused, RulesRefused) as refusal:
         fault = fault or str(refusal)
     values = {
@@ -77,6 +78,7 @@ async def _page(request: Request, rule_id: str, given: Mapping[str, str], fault:
         "within_most": WITHIN_MOST,
         "effect": effect,
         "text": text,
+        "written": written,
         "days": PAST_DAYS,
     }
     return show(request, "exception.html", values, fault=fault, status=422 if fault else 200)

@@ -40,6 +40,7 @@ def show(
         "fault": sentence(language, fault) if fault else "",
         "span": partial(span, words=words),
         "share": share,
+        "category": partial(category, words=words),
     }
     return page(request, name, {**common, **values}, status)
 
@@ -64,6 +65,13 @@ def span(seconds: float | None, words: Mapping[str, str]) -> str:
 def share(part: float | None) -> str:
     """A share of 1 in percent; a dash for none."""
     return "–" if part is None else f"{part:.0%}"
+
+
+def category(name: str, words: Mapping[str, str]) -> str:
+    """A category of violations; what is more special than its family stands behind it."""
+    family, _, kind = name.partition(".")
+    known = words.get(f"of_category_{family}", family)
+    return f"{known} · {kind}" if kind else known
 
 
 def whole(text: str, least: int, most: int, otherwise: int) -> int:
