@@ -14,7 +14,7 @@ from guardian.core.people import Permission
 from guardian.web.access import principal_of
 from guardian.web.console import console_of, visitor
 from guardian.web.disk import SESSIONS
-from guardian.web.office import show, whole
+from guardian.web.office import chosen, show, whole
 from guardian.web.parts import parts_of
 
 AUDIT = "/review/audit"
@@ -29,8 +29,8 @@ async def audit(request: Request) -> Response:
     person = visitor(request, Permission.AUDIT_SEE).person
     who = principal_of(person)
     asked = request.query_params
-    chosen = {name: asked.get(name, "").strip()[:200] for name in ("subject", "actor", "act")}
-    wanted = LinkSearch(whole(asked.get("before", ""), 0, (1 << 53) - 1, 0), **chosen, limit=_PAGE)
+    meant = chosen(request, 200, "subject", "actor", "act")
+    wanted = LinkSearch(whole(asked.get("before", ""), 0, (1 << 53) - 1, 0), **meant, limit=_PAGE)
     links = await SESSIONS.run(partial(parts_of(request).audit.links, who, wanted))
     names: dict[str, str] = {}
     if person.may(Permission.PEOPLE_MANAGE):
@@ -38,7 +38,7 @@ async def audit(request: Request) -> Response:
         names = {principal_of(one).text: one.display for one in people}
     values = {
         "links": links,
-        "chosen": chosen,
+        "chosen": meant,
         "acts": [act.value for act in Act],
         "names": names,
         "next": links[-1]["sequence"] if len(links) == _PAGE else None,

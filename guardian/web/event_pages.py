@@ -13,7 +13,7 @@ from guardian.core.delivery import DeadFilter
 from guardian.core.people import Permission
 from guardian.web.console import visitor
 from guardian.web.events import beside
-from guardian.web.office import done, filled, show, whole
+from guardian.web.office import chosen, done, filled, show, whole
 from guardian.web.parts import parts_of
 
 EVENTS = "/review/events"
@@ -30,14 +30,14 @@ async def events(request: Request) -> Response:
     tenant = visitor(request, Permission.EVENTS_SEE).person.tenant
     desk = parts_of(request).events
     asked = request.query_params
-    chosen = {name: asked.get(name, "")[:64] for name in ("endpoint", "type", "call_id")}
+    meant = chosen(request, 64, "endpoint", "type", "call_id")
     offset = whole(asked.get("offset", ""), 0, 1_000_000, 0)
-    dead = await beside(desk.dead, _all(tenant, chosen), _PAGE, offset)
+    dead = await beside(desk.dead, _all(tenant, meant), _PAGE, offset)
     values = {
         "endpoints": await beside(desk.endpoints, tenant),
         "letters": dead.letters,
         "total": dead.total,
-        "chosen": chosen,
+        "chosen": meant,
         "offset": offset,
         "step": _PAGE,
     }

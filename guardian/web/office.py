@@ -20,7 +20,17 @@ _DIGITS = 6
 
 async def filled(request: Request) -> dict[str, str]:
     """The fields of the form that was sent, without blanks around them."""
-    return {name: value.strip() for name, value in form_of(await request.body()).items()}
+    return {name: _text(value) for name, value in form_of(await request.body()).items()}
+
+
+def chosen(request: Request, most: int, *names: str) -> dict[str, str]:
+    """What the address says of these names, of `most` characters each; empty where it says nothing."""
+    return {name: _text(request.query_params.get(name, ""))[:most] for name in names}
+
+
+def _text(value: str) -> str:
+    """Without blanks around it, and without what PostgreSQL keeps in no text."""
+    return value.replace("\0", "").strip()
 
 
 def done(path: str, said: str, count: int | None = None) -> Response:

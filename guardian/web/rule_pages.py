@@ -20,7 +20,7 @@ from guardian.core.violations import Role
 from guardian.web.access import principal_of
 from guardian.web.console import visitor
 from guardian.web.evidence import beside as beside_cases
-from guardian.web.office import done, filled, show
+from guardian.web.office import chosen, done, filled, show
 from guardian.web.operation_pages import live_calls
 from guardian.web.parts import parts_of
 from guardian.web.reviewing import reviewer_of
@@ -138,16 +138,16 @@ async def rule_page(
 async def _list(request: Request, tried: Mapping[str, Any]) -> Response:
     tenant = visitor(request, Permission.RULES_SEE).person.tenant
     found = await beside(parts_of(request).rules.overview, tenant)
-    chosen = {name: request.query_params.get(name, "")[:64] for name in ("state", "category")}
+    meant = chosen(request, 64, "state", "category")
     listed = [
         rule
         for rule in found["rules"]
-        if chosen["state"] in ("", rule["state"]) and chosen["category"] in ("", rule["category"])
+        if meant["state"] in ("", rule["state"]) and meant["category"] in ("", rule["category"])
     ]
     values = {
         "about": found,
         "rules": listed,
-        "chosen": chosen,
+        "chosen": meant,
         "states": list(RuleState),
         "counts": Counter(rule["state"] for rule in found["rules"]),
         "categories": sorted({rule["category"] for rule in found["rules"]}),
