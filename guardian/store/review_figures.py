@@ -18,7 +18,7 @@ from guardian.store.database import Database
 _MOST = 3000
 """Reports look at so many of the latest decisions at most, so that they answer at once whatever there is."""
 _TOP = 10
-_HITS = 300
+_HITS, _LOOKED_AT = 300, 10_000
 
 
 class ReviewFigures:
@@ -67,19 +67,23 @@ class ReviewFigures:
         }
 
     def hits(self, tenant: str, rule: str, since: float) -> tuple[PastHit, ...]:
-        """What a rule has hit in cases that were settled since a time, the most frequent first."""
+        """What a rule has hit in cases that were settled since a time, the most frequent first.
+
+        Of the latest `_LOOKED_AT` decisions, whatever they are about.
+        """
+        latest = (
+            sa.select(decisions.c.rule, decisions.c.phrase, decisions.c.finding)
+            .where(decisions.c.tenant == tenant, decisions.c.at >= since)
+            .order_by(decisions.c.at.desc())
+            .limit(_LOOKED_AT)
+            .subquery()
+        )
         cases = sa.func.count()
         query = (
-            sa.select(decisions.c.phrase, decisions.c.finding, cases)
-            .where(
-                decisions.c.tenant == tenant,
-                decisions.c.at >= since,
-                decisions.c.rule == rule,
-                decisions.c.finding != "",
-                decisions.c.phrase != "",
-            )
-            .group_by(decisions.c.phrase, decisions.c.finding)
-            .order_by(cases.desc(), decisions.c.phrase)
+            sa.select(latest.c.phrase, latest.c.finding, cases)
+            .where(latest.c.rule == rule, latest.c.finding != "", latest.c.phrase != "")
+            .group_by(latest.c.phrase, latest.c.finding)
+            .order_by(cases.desc(), latest.c.phrase)
             .limit(_HITS)
         )
         with self._database.reading() as db:

@@ -16,11 +16,9 @@ def require_reviewer(request: Request, permission: Permission) -> Reviewer:
     """Who is asking. Problem 401; 403 where they may not do what `permission` names."""
     principal = require_principal(request, permission)
     signed = signed_in(request)
-    if signed is None:
-        return Reviewer(principal, _KEYS)
-    return reviewer_of(signed.person)
+    return Reviewer(principal, _KEYS) if signed is None else reviewer_of(signed.person)
 
 
 def reviewer_of(person: Person) -> Reviewer:
-    """Somebody who is signed in."""
+    """Somebody who is signed in, with what their roles allow."""
     return Reviewer(principal_of(person), frozenset(one for one in Permission if person.may(one)))
