@@ -65,6 +65,7 @@ class Proposal:
         if state is RuleState.LIVE:
             body = ["change:", f"  {self.rule}: {{exceptions: [{self.context}]}}"]
         else:
+            others = [one for one in rule["exceptions"] if one != self.context]
             facts = [f"    {name}: {_json(str(rule[name]))}" for name in _FACTS if rule.get(name)]
             body = [
                 "rules:",
@@ -72,7 +73,7 @@ class Proposal:
                 *facts,
                 f"    state: {RuleState.SHADOW}",
                 f"    patterns: {_json(list(rule['patterns']))}",
-                f"    exceptions: {_json([*rule['exceptions'], self.context])}",
+                f"    exceptions: {_json([*others, self.context])}",
             ]
         return "\n".join([*head, *body, ""])
 
