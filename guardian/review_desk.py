@@ -17,7 +17,7 @@ from guardian.core.evidence_facts import told
 from guardian.core.exposure import Exposure, exposure
 from guardian.core.masking import masked
 from guardian.core.people import Permission
-from guardian.core.review_desk import PULSE_MOST, DecisionWish, Pulse, Queue, Reviewer, Sweep
+from guardian.core.review_desk import PULSE_MOST, DecisionWish, PastHit, Pulse, Queue, Reviewer, Sweep
 from guardian.core.times import rfc3339
 from guardian.events.ulid import ulid
 from guardian.review_deciding import Deciding
@@ -100,6 +100,10 @@ class ServerReview:
             "decisions": [views.decision(one) for one in made],
             "party": [views.row(one, who, now, self._parts.terms) for one in others],
         }
+
+    def hits(self, who: Reviewer, rule: str, days: int) -> Sequence[PastHit]:
+        """What a rule has hit in cases that are settled."""
+        return self._figures.hits(who.tenant, rule, self._parts.now() - days * 86_400.0)
 
     def report(self, who: Reviewer, days: int) -> dict[str, Any]:
         """How review goes."""

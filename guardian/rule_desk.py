@@ -12,12 +12,14 @@ from typing import Any
 
 from guardian.core.calls import CallSpec
 from guardian.core.errors import NoSuchRule, RulesKept, Unavailable
-from guardian.core.rule_desk import RuleQuestion
+from guardian.core.rule_desk import RuleAuthor, RuleQuestion, RuleVersion
 from guardian.core.rulebook import RuleState
 from guardian.core.rules import RuleSet
+from guardian.rule_history import RuleHistory
 from guardian.rule_keeper import Caller, RuleKeeper, caller_of
 from guardian.speech.backtest import Line, Trial, backtest
 from guardian.speech.judging import judged
+from guardian.speech.rules_compile import Compiled
 from guardian.speech.rules_draft import Draft, read_overlay
 from guardian.speech.rules_folder import FILE_NAME, OVERLAYS, Overlay, rulebooks
 
@@ -30,11 +32,12 @@ _HEADER = "# Written by PATCH /v1/rules/ID, which only changes states; delete th
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """shipped: the folder that comes with Guardian, which nobody changes. tenants: whose keys are valid.
-    changed: told of each change, by (tenant, file)."""
+    changed: told of each change, by (tenant, file). history: keeps what was changed."""
 
     shipped: Path
     tenants: Callable[[], frozenset[str]]
     changed: Callable[[str, str], None]
+    history: RuleHistory
 
 
 class ServerRules:
@@ -64,29 +67,16 @@ class ServerRules:
             "refused": self._refused(tenant),
             "files": [name for name in sorted(books.texts) if self._visible(tenant, name)],
             "overlays": [_overlay(one) for one in overlays],
-            "rules": [
-                {
-                    "id": rule.id,
-                    "state": str(rule.state),
-                    "category": rule.category,
-                    "level": str(rule.level),
-                    "weight": rule.weight,
-                    "speaker": str(rule.speaker) if rule.speaker else "any",
-                    "version": rule.version,
-                    "owner": rule.owner or None,
-                    "clause": rule.clause or None,
-                    "exceptions": list(rule.exceptions),
-                    "patterns": [pattern.text for pattern in rule.patterns],
-                    "file": made.rules_at[rule.id].file,
-                    "line": made.rules_at[rule.id].line,
-                }
-                for rule in made.rules.values()
-            ],
+            "rules": _rows(made),
         }
+
+    def _of(self, tenant: str) -> list[dict[str, Any]]:
+        """The rules in force for a tenant."""
+        return _rows(self._keeper.view(Caller(tenant))[1])
 
     def rule(self, tenant: str, rule_id: str) -> Mapping[str, Any] | None:
         """One rule as the overview has it; None when none of this id is in force."""
-        return next((rule for rule in self.overview(tenant)["rules"] if rule["id"] == rule_id), None)
+        return next((rule for rule in self._of(tenant) if rule["id"] == rule_id), None)
 
     def text(self, tenant: str, name: str) -> str:
         """The text of one rule file that is in force."""
@@ -118,8 +108,13 @@ class ServerRules:
 
     # --- changing -----------------------------------------------------------------------------
 
-    def put(self, tenant: str, name: str, text: str | None) -> dict[str, Any]:
+    def put(self, by: RuleAuthor, name: str, text: str | None) -> dict[str, Any]:
         """Writes a rule file, or removes it; what holds from now on."""
+        with self._changing:
+            return self._put(by, name, text)
+
+    def _put(self, by: RuleAuthor, name: str, text: str | None) -> dict[str, Any]:
+        tenant = by.tenant
         kept = self._kept()
         if kept is not None:
             raise RulesKept(kept)
@@ -129,16 +124,30 @@ class ServerRules:
             self._check_own(tenant, name, text)
         if text is None and name not in self._keeper.books.texts:
             raise NoSuchRule("There is no such rule file in force; GET /v1/rules lists them.")
+        before = self._facts(tenant)
         self._keeper.put(name, text)
         self._around.changed(tenant, name)
+        self._around.history.tell(by, name, before, self._facts(tenant))
         return {**self._in_force(tenant), "taken_at": self._keeper.taken_at}
 
-    def set_state(self, tenant: str, rule: str, state: RuleState) -> dict[str, Any]:
+    def set_state(self, by: RuleAuthor, rule: str, state: RuleState) -> dict[str, Any]:
         """Changes the state of a rule for a tenant, in an overlay of its own."""
         with self._changing:
-            return self._write_state(tenant, rule, state)
+            return self._write_state(by, rule, state)
 
-    def _write_state(self, tenant: str, rule: str, state: RuleState) -> dict[str, Any]:
+    def changes(self, tenant: str, rule: str) -> Sequence[RuleVersion]:
+        """What was changed of a rule on this server, the latest first."""
+        return self._around.history.of(tenant, rule)
+
+    def _facts(self, tenant: str) -> dict[str, Mapping[str, Any]]:
+        """What a change of the rules may change, by rule; where each is written is no part of it."""
+        return {
+            rule["id"]: {name: value for name, value in rule.items() if name not in ("id", "file", "line")}
+            for rule in self._of(tenant)
+        }
+
+    def _write_state(self, by: RuleAuthor, rule: str, state: RuleState) -> dict[str, Any]:
+        tenant = by.tenant
         books, made = self._keeper.view(Caller(tenant))
         if rule not in made.rules:
             raise NoSuchRule("There is no rule with this id.")
@@ -152,7 +161,7 @@ class ServerRules:
         states[rule] = state
         lines = [f"  {one}: {{state: {kept}}}\n" for one, kept in sorted(states.items()) if kept]
         text = f"{_HEADER}for: {{tenants: [{tenant}]}}\nchange:\n{''.join(lines)}"
-        return {"id": rule, "state": str(state), "file": name, **self.put(tenant, name, text)}
+        return {"id": rule, "state": str(state), "file": name, **self._put(by, name, text)}
 
     def _kept(self) -> str | None:
         """Why the folder is not changed by anybody."""
@@ -255,3 +264,25 @@ def _overlay(overlay: Overlay) -> dict[str, Any]:
         "changes": [change.id for change in draft.changes],
         "adds": [rule.id for rule in draft.rules],
     }
+
+
+def _rows(made: Compiled) -> list[dict[str, Any]]:
+    """Rules as they are told."""
+    return [
+        {
+            "id": rule.id,
+            "state": str(rule.state),
+            "category": rule.category,
+            "level": str(rule.level),
+            "weight": rule.weight,
+            "speaker": str(rule.speaker) if rule.speaker else "any",
+            "version": rule.version,
+            "owner": rule.owner or None,
+            "clause": rule.clause or None,
+            "exceptions": list(rule.exceptions),
+            "patterns": [pattern.text for pattern in rule.patterns],
+            "file": made.rules_at[rule.id].file,
+            "line": made.rules_at[rule.id].line,
+        }
+        for rule in made.rules.values()
+    ]

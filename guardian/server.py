@@ -31,9 +31,11 @@ from guardian.resources import resource, rules_folder
 from guardian.review_service import ReviewService
 from guardian.review_work import ReviewParts
 from guardian.rule_desk import ServerRules, Surroundings
+from guardian.rule_history import RuleHistory
 from guardian.rule_keeper import RuleKeeper
 from guardian.rule_watch import RuleWatch
 from guardian.settings import Settings
+from guardian.store.audit import AuditLog
 from guardian.store.audit_views import TenantAudit
 from guardian.store.database import Database
 from guardian.store.lock import DataLock
@@ -144,11 +146,13 @@ class _Server:
         self.desk = self.relay.desk
         self.evidence = EvidenceService(settings, database, self.metrics, self.desk.keep)
         self.people = PeopleService(settings, database, self.metrics) if settings.console.enabled else None
-        self.audit = ServerAudit(TenantAudit(database))
+        views = TenantAudit(database)
+        self.audit = ServerAudit(views)
         self.work = self.evidence.equipped(settings.work_config())
         self.keeper = RuleKeeper(rules_folder(self.work.speech.rules_dir))
         self.rules = RuleWatch(self.keeper, self._live, self.metrics)
-        around = Surroundings(resource("configs", "rules"), self._tenants, self._rules_changed)
+        history = RuleHistory(AuditLog(database), views, self.evidence.linked)
+        around = Surroundings(resource("configs", "rules"), self._tenants, self._rules_changed, history)
         self.rule_desk = ServerRules(self.keeper, around)
         self.review = ReviewService(
             ReviewParts(

@@ -90,9 +90,10 @@ async def measured(served: Served, rounds: int, most_ms: float) -> Times:
                 for path, at in pages
             ]
             async with _drawing(url, browser.cookies[SESSION]) as drawn:
-                for path, at in pages if drawn is not None else ():
-                    first = [await drawn(next(at)) for _ in range(_DRAWN)]
-                    found.append((f"{path}, first content", figures(first), FIRST_MS))
+                if drawn is not None:
+                    for path, at in pages:
+                        first = [await drawn(next(at)) for _ in range(_DRAWN)]
+                        found.append((f"{path}, first content", figures(first), FIRST_MS))
     return found
 
 

@@ -47,6 +47,7 @@ class Act(StrEnum):
     CASE_NOTED = "case.noted"
     CASE_DECIDED = "case.decided"
     CASE_FORGOTTEN = "case.forgotten"
+    RULE_CHANGED = "rule.changed"
     APPEAL_OPENED = "appeal.opened"
     APPEAL_JUDGED = "appeal.judged"
     APPEAL_DECIDED = "appeal.decided"

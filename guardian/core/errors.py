@@ -60,6 +60,10 @@ class RulesKept(GuardianError):
     """The rules may not be changed this way, or not by whoever asks."""
 
 
+class RuleRefused(GuardianError):
+    """A rule cannot be changed to be like that."""
+
+
 class ModelMissing(GuardianError):
     """A role has neither its first choice nor a fallback."""
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from guardian.core.appeals import AppealChoice, AppealState
 from guardian.core.audit import Principal
-from guardian.core.cases import WAITING, Action, CaseState, Choice
+from guardian.core.cases import WAITING, Action, CaseState, Choice, Finding
 from guardian.core.exposure import Exposure
 from guardian.core.people import Permission
 from guardian.core.violations import Level, Role
@@ -121,6 +121,15 @@ class Pulse:
 PULSE_MOST = 100
 
 
+@dataclass(frozen=True, slots=True)
+class PastHit:
+    """A phrase that a rule has hit, long numbers masked, and what those cases were found to be."""
+
+    phrase: str
+    finding: Finding
+    cases: int
+
+
 class ReviewDesk(Protocol):
     """Everything waits for a disk: not for the event loop. Values are JSON-ready.
 
@@ -179,6 +188,10 @@ class ReviewDesk(Protocol):
 
     def exposure(self, who: Reviewer, since: float) -> Exposure:
         """What whoever asks has played since then (wall clock seconds)."""
+        ...
+
+    def hits(self, who: Reviewer, rule: str, days: int) -> Sequence[PastHit]:
+        """What a rule has hit in cases that are settled, the most frequent first."""
         ...
 
     def report(self, who: Reviewer, days: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from guardian.core.audit import Principal
 from guardian.core.calls import CallSpec
 from guardian.core.rulebook import RuleState
 from guardian.core.violations import Role
@@ -23,6 +24,31 @@ class RuleQuestion:
     lines: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RuleVersion:
+    """A change of a rule. was, now: those of its facts that changed, None where there was no such rule."""
+
+    at: str
+    actor: str
+    reason: str
+    file: str
+    was: Mapping[str, Any] | None
+    now: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleAuthor:
+    """Who changes rules, and why; both are told in the chain."""
+
+    who: Principal
+    reason: str = ""
+
+    @property
+    def tenant(self) -> str:
+        """Whose rules they are."""
+        return self.who.tenant
+
+
 class RuleDesk(Protocol):
     """Everything may wait for the disk, or compute for seconds: not for the event loop.
 
@@ -37,12 +63,16 @@ class RuleDesk(Protocol):
         """The text of one rule file that is in force."""
         ...
 
-    def put(self, tenant: str, name: str, text: str | None) -> dict[str, Any]:
+    def put(self, by: RuleAuthor, name: str, text: str | None) -> dict[str, Any]:
         """Writes a rule file, or removes it; what holds from now on."""
         ...
 
-    def set_state(self, tenant: str, rule: str, state: RuleState) -> dict[str, Any]:
+    def set_state(self, by: RuleAuthor, rule: str, state: RuleState) -> dict[str, Any]:
         """Changes the state of a rule for a tenant; what holds from now on."""
+        ...
+
+    def changes(self, tenant: str, rule: str) -> Sequence[RuleVersion]:
+        """What was changed of a rule on this server, the latest first."""
         ...
 
     def test(self, question: RuleQuestion) -> list[dict[str, Any]]:

@@ -11,12 +11,14 @@ import sqlalchemy as sa
 
 from guardian.core import review_figures as figures
 from guardian.core.cases import CaseState, Choice, Finding
+from guardian.core.review_desk import PastHit
 from guardian.store.case_tables import appeals, decisions
 from guardian.store.database import Database
 
 _MOST = 3000
 """Reports look at so many of the latest decisions at most, so that they answer at once whatever there is."""
 _TOP = 10
+_HITS, _LOOKED_AT = 300, 10_000
 
 
 class ReviewFigures:
@@ -63,6 +65,29 @@ class ReviewFigures:
             "time_to_review": figures.waits(row.waited_s for row in made if row.stage == CaseState.OPEN),
             "appeals": figures.overturned(appealed, len(settled)),
         }
+
+    def hits(self, tenant: str, rule: str, since: float) -> tuple[PastHit, ...]:
+        """What a rule has hit in cases that were settled since a time, the most frequent first.
+
+        Of the latest `_LOOKED_AT` decisions, whatever they are about.
+        """
+        latest = (
+            sa.select(decisions.c.rule, decisions.c.phrase, decisions.c.finding)
+            .where(decisions.c.tenant == tenant, decisions.c.at >= since)
+            .order_by(decisions.c.at.desc())
+            .limit(_LOOKED_AT)
+            .subquery()
+        )
+        cases = sa.func.count()
+        query = (
+            sa.select(latest.c.phrase, latest.c.finding, cases)
+            .where(latest.c.rule == rule, latest.c.finding != "", latest.c.phrase != "")
+            .group_by(latest.c.phrase, latest.c.finding)
+            .order_by(cases.desc(), latest.c.phrase)
+            .limit(_HITS)
+        )
+        with self._database.reading() as db:
+            return tuple(PastHit(phrase, Finding(found), n) for phrase, found, n in db.execute(query))
 
 
 class _Row(NamedTuple):

@@ -143,7 +143,7 @@ async def _page(request: Request, said: str = "", fault: str = "", status: int =
     values = {
         "said": said,
         "fault": fault,
-        "zones": await asyncio.to_thread(_zones),
+        "zones": await asyncio.to_thread(time_zones),
         "languages": LANGUAGES,
         "preferences": [one.name for one in fields(Preferences)],
     }
@@ -183,6 +183,6 @@ def _told(person: Person) -> dict[str, Any]:
 
 
 @cache
-def _zones() -> tuple[str, ...]:
+def time_zones() -> tuple[str, ...]:
     """Those of places, and UTC."""
     return ("UTC", *sorted(one for one in available_timezones() if "/" in one and not one.startswith("Etc/")))

@@ -8,23 +8,31 @@ from starlette.types import ASGIApp
 from guardian.web import (
     access,
     account,
+    appeal_pages,
     appeals,
     assets,
     audit,
+    audit_pages,
     calls,
     case_page,
     cases,
     console,
     demo,
+    event_pages,
     events,
     evidence,
+    exception_pages,
     feed,
     legs,
+    operation_pages,
     ops,
     participants,
     people,
+    people_pages,
     problems,
+    quality_pages,
     queue,
+    rule_pages,
     rules,
     sign_in,
 )
@@ -55,6 +63,14 @@ ROUTERS = tuple(
         case_page,
         people,
         audit,
+        appeal_pages,
+        quality_pages,
+        rule_pages,
+        exception_pages,
+        event_pages,
+        operation_pages,
+        people_pages,
+        audit_pages,
         ops,
         assets,
         demo,
@@ -77,7 +93,9 @@ def create_app(parts: Parts) -> ASGIApp:
     app.state.feeds = feed.Feeds(parts.review)
     app.add_exception_handler(access.Forbidden, access.forbidden)
     console.install(app)
-    problems.install(app, [*app.routes, *(route for router in ROUTERS for route in router.routes)])
+    problems.install(
+        app, [*app.routes, *(route for router in ROUTERS for route in router.routes)], console.answer
+    )
     for router in ROUTERS:
         app.include_router(router)
     return Front(app, parts)

@@ -17,10 +17,11 @@ from guardian.web.access import Forbidden, forbidden, principal_of
 from guardian.web.navigation import places_of
 from guardian.web.ops import templates
 from guardian.web.parts import Console, parts_of
-from guardian.web.problems import Problem
+from guardian.web.problems import Problem, response
 from guardian.web.sessions import SIGN_IN, Signed, signed_in
 from guardian.web.showing import UTC, moment
 from guardian.web.words import WORDS
+from guardian.web.words.sentences import sentence
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
@@ -37,6 +38,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Vary": "Cookie, Accept-Language",
 }
+_PAGES = "/review/"
 _ACCEPTED = re.compile(r"\s*([A-Za-z]{2,3})[A-Za-z0-9-]*\s*(?:;\s*q=([01](?:\.\d{0,3})?)\s*)?")
 
 
@@ -103,6 +105,16 @@ def language_of(request: Request) -> str:
     ]
     known = [language for _, _, language in sorted(accepted, reverse=True) if language in LANGUAGES]
     return known[0] if known else LANGUAGES[0]
+
+
+def answer(request: Request, problem: Problem) -> Response:
+    """A refusal as whoever asks can read it: somebody at a page gets a page, all others a document."""
+    if signed_in(request) is None or not request.url.path.startswith(_PAGES):
+        return response(problem)
+    values = {"status": problem.status, "fault": sentence(language_of(request), problem.detail)}
+    shown = page(request, "fault.html", values, problem.status)
+    shown.headers.update(problem.headers)
+    return shown
 
 
 def install(app: FastAPI) -> None:

@@ -63,7 +63,7 @@ async def dead(request: Request) -> Response:
     """By endpoint, type, call, ids and time; `total` says how many there are in all."""
     tenant = require_principal(request, Permission.EVENTS_SEE).tenant
     asked = _query(request)
-    page = await _beside(parts_of(request).events.dead, asked.of(tenant), asked.limit, asked.offset)
+    page = await beside(parts_of(request).events.dead, asked.of(tenant), asked.limit, asked.offset)
     return JSONResponse({"total": page.total, "dead": [_letter(one) for one in page.letters]})
 
 
@@ -72,7 +72,7 @@ async def replay(request: Request) -> Response:
     """With all their tries; each comes in its old place within its call, which may have gone on since."""
     tenant = require_principal(request, Permission.EVENTS_REPLAY).tenant
     body = await read(request, Chosen)
-    count = await _beside(parts_of(request).events.replay, body.of(tenant))
+    count = await beside(parts_of(request).events.replay, body.of(tenant))
     return JSONResponse({"replayed": count})
 
 
@@ -81,7 +81,7 @@ async def discard(request: Request) -> Response:
     """For good, of endpoints that are configured no more too; nobody is told of them."""
     tenant = require_principal(request, Permission.EVENTS_REPLAY).tenant
     body = await read(request, Chosen)
-    count = await _beside(parts_of(request).events.discard, body.of(tenant))
+    count = await beside(parts_of(request).events.discard, body.of(tenant))
     return JSONResponse({"discarded": count})
 
 
@@ -89,7 +89,7 @@ async def discard(request: Request) -> Response:
 async def one(request: Request, event_id: str) -> Response:
     """As it is sent."""
     which = DeadFilter(tenant=require_principal(request, Permission.EVENTS_SEE).tenant, event_ids=(event_id,))
-    body = await _beside(parts_of(request).events.body, which)
+    body = await beside(parts_of(request).events.body, which)
     return Response(body, media_type="application/cloudevents+json")
 
 
@@ -97,7 +97,7 @@ async def one(request: Request, event_id: str) -> Response:
 async def endpoints(request: Request) -> Response:
     """What waits for each, what it did not take, and whether it wants no more."""
     tenant = require_principal(request, Permission.EVENTS_SEE).tenant
-    found = await _beside(parts_of(request).events.endpoints, tenant)
+    found = await beside(parts_of(request).events.endpoints, tenant)
     return JSONResponse({"endpoints": [_endpoint(state) for state in found]})
 
 
@@ -105,7 +105,7 @@ async def endpoints(request: Request) -> Response:
 async def enable(request: Request, name: str) -> Response:
     """After it has answered 410; what waits for it is sent at once."""
     tenant = require_principal(request, Permission.EVENTS_REPLAY).tenant
-    await _beside(parts_of(request).events.enable, tenant, name)
+    await beside(parts_of(request).events.enable, tenant, name)
     return JSONResponse({"endpoint": name, "enabled": True})
 
 
@@ -141,7 +141,7 @@ def _endpoint(state: EndpointState) -> dict[str, Any]:
     }
 
 
-async def _beside(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def beside(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """The answer of something slow, from a thread."""
     try:
         async with asyncio.timeout(_WAIT_S):

@@ -16,7 +16,16 @@ class Place:
     permission: Permission
 
 
-PLACES: tuple[Place, ...] = (Place("/review/queue", "queue", Permission.CASES_SEE),)
+PLACES: tuple[Place, ...] = (
+    Place("/review/queue", "queue", Permission.CASES_SEE),
+    Place("/review/appeals", "appeals", Permission.CASES_SEE),
+    Place("/review/report", "quality", Permission.QUALITY_SEE),
+    Place("/review/rules", "rules", Permission.RULES_SEE),
+    Place("/review/events", "events", Permission.EVENTS_SEE),
+    Place("/review/operations", "operations", Permission.OPERATIONS_SEE),
+    Place("/review/people", "people", Permission.PEOPLE_MANAGE),
+    Place("/review/audit", "audit", Permission.AUDIT_SEE),
+)
 """The first one that somebody may see is where signing in leads them."""
 
 

@@ -87,8 +87,7 @@ async def change(request: Request, account_id: str) -> Response:
 async def disable(request: Request, account_id: str) -> Response:
     """All its sessions end. Nobody disables themselves."""
     who, desk = _asked(request)
-    if account_id == who.id:
-        raise Problem(409, "Nobody can disable their own account; another administrator can.")
+    own_account_kept(who, account_id)
     return await _done(partial(desk.disable, who, _known(account_id)))
 
 
@@ -108,6 +107,12 @@ async def password(request: Request, account_id: str) -> Response:
     body = await read(request, AnotherPassword)
     person = await SIGN_INS.run(partial(desk.set_password, who, _known(account_id), body.password))
     return JSONResponse(_told(person))
+
+
+def own_account_kept(who: Principal, account_id: str) -> None:
+    """Problem 409 when somebody is about to disable themselves."""
+    if account_id == who.id:
+        raise Problem(409, "Nobody can disable their own account; another administrator can.")
 
 
 async def _done(work: Callable[[], Person]) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
@@ -33,6 +33,7 @@ from guardian.core.errors import (
     NoSuchRule,
     OfferRefused,
     PersonRefused,
+    RuleRefused,
     RulesKept,
     SfuRefused,
     SignInRefused,
@@ -60,6 +61,7 @@ _STATUS: tuple[tuple[type[GuardianError], int], ...] = (
     (EvidenceKept, 409),
     (EvidenceDamaged, 500),
     (RulesKept, 403),
+    (RuleRefused, 422),
     (RulesRefused, 422),
     (CallExists, 409),
     (HostFull, 503),
@@ -130,16 +132,19 @@ def of_error(error: GuardianError) -> Problem:
     return Problem(status or 500, str(error) if status is not None else _DETAIL[500], headers, extra)
 
 
-def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+Answering = Callable[[Request, Problem], Response]
+
+
+def install(app: FastAPI, routes: Sequence[BaseRoute], answer: Answering) -> None:
     """Answers everything that goes wrong in the application with a problem. routes: all there are."""
 
-    async def refused(_: Request, error: Exception) -> Response:
+    async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
-        return response(error)
+        return answer(request, error)
 
-    async def guardian(_: Request, error: Exception) -> Response:
+    async def guardian(request: Request, error: Exception) -> Response:
         assert isinstance(error, GuardianError)
-        return response(of_error(error))
+        return answer(request, of_error(error))
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -149,11 +154,11 @@ def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
             allowed = _allowed(routes, request)
             headers = {"Allow": ", ".join(allowed)}
             detail = f"{request.method} cannot be used here; use {' or '.join(allowed)}."
-        return response(Problem(error.status_code, detail, headers))
+        return answer(request, Problem(error.status_code, detail, headers))
 
-    async def unforeseen(_: Request, __: Exception) -> Response:
+    async def unforeseen(request: Request, __: Exception) -> Response:
         # The framework raises it again, so that the gate logs it.
-        return response(Problem(500, _DETAIL[500]))
+        return answer(request, Problem(500, _DETAIL[500]))
 
     app.add_exception_handler(Exception, unforeseen)
     app.add_exception_handler(Problem, refused)

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from guardian.core.errors import ConfigError, NoSuchRule, Unavailable
 from guardian.core.people import Permission
+from guardian.core.rule_desk import RuleAuthor
 from guardian.core.rulebook import RulesRefused
 from guardian.web.access import require_principal
 from guardian.web.bodies import RuleChange, RuleLines, RuleProposal, media_type, read, takes
@@ -37,7 +38,7 @@ router = APIRouter(tags=["rules"])
 async def overview(request: Request) -> Response:
     """States, versions, where each rule is written, the fingerprint, and what was refused last."""
     tenant = require_principal(request, Permission.RULES_SEE).tenant
-    return JSONResponse(await _beside(parts_of(request).rules.overview, tenant))
+    return JSONResponse(await beside(parts_of(request).rules.overview, tenant))
 
 
 @router.post("/v1/rules/test", openapi_extra=takes(RuleLines), summary="Judge lines")
@@ -47,7 +48,7 @@ async def test(request: Request) -> Response:
     body = await read(request, RuleLines)
     parts = parts_of(request)
     check_overlays(parts, tenant, body.overlays)
-    return JSONResponse({"results": await _beside(parts.rules.test, body.question(tenant))})
+    return JSONResponse({"results": await beside(parts.rules.test, body.question(tenant))})
 
 
 @router.post("/v1/rules/backtest", openapi_extra=takes(RuleProposal), summary="Try a change of the rules")
@@ -57,42 +58,42 @@ async def backtest(request: Request) -> Response:
     body = await read(request, RuleProposal)
     parts = parts_of(request)
     check_overlays(parts, tenant, body.overlays)
-    return JSONResponse(await _beside(parts.rules.backtest, body.question(tenant), body.files))
+    return JSONResponse(await beside(parts.rules.backtest, body.question(tenant), body.files))
 
 
 @router.get("/v1/rules/files/{name:path}", summary="The text of a rule file")
 async def text(request: Request, name: str) -> Response:
     """As it is in force."""
     tenant = require_principal(request, Permission.RULES_SEE).tenant
-    found = await _beside(parts_of(request).rules.text, tenant, name)
+    found = await beside(parts_of(request).rules.text, tenant, name)
     return PlainTextResponse(found, media_type="application/yaml")
 
 
 @router.put("/v1/rules/files/{name:path}", openapi_extra=_TEXT, summary="Write a rule file")
 async def put(request: Request, name: str) -> Response:
     """Holds in running calls within seconds; 422 names the line at fault and leaves all as it was."""
-    tenant = require_principal(request, Permission.RULES_CHANGE).tenant
+    by = RuleAuthor(require_principal(request, Permission.RULES_CHANGE))
     if media_type(request) not in _YAML:
         raise Problem(415, "The body must be sent as application/yaml.", {"Accept": "application/yaml"})
     try:
         written = (await request.body()).decode("utf-8")
     except UnicodeDecodeError:
         raise Problem(400, "The body is not UTF-8 text.") from None
-    return JSONResponse(await _beside(parts_of(request).rules.put, tenant, name, written))
+    return JSONResponse(await beside(parts_of(request).rules.put, by, name, written))
 
 
 @router.delete("/v1/rules/files/{name:path}", summary="Remove a rule file")
 async def remove(request: Request, name: str) -> Response:
     """422 when the others cannot be used without it."""
-    tenant = require_principal(request, Permission.RULES_CHANGE).tenant
-    return JSONResponse(await _beside(parts_of(request).rules.put, tenant, name, None))
+    by = RuleAuthor(require_principal(request, Permission.RULES_CHANGE))
+    return JSONResponse(await beside(parts_of(request).rules.put, by, name, None))
 
 
 @router.get("/v1/rules/{rule_id}", summary="One rule")
 async def one(request: Request, rule_id: str) -> Response:
     """As in the list."""
     tenant = require_principal(request, Permission.RULES_SEE).tenant
-    found = await _beside(parts_of(request).rules.overview, tenant)
+    found = await beside(parts_of(request).rules.overview, tenant)
     for rule in found["rules"]:
         if rule["id"] == rule_id:
             return JSONResponse(rule)
@@ -102,9 +103,9 @@ async def one(request: Request, rule_id: str) -> Response:
 @router.patch("/v1/rules/{rule_id}", openapi_extra=takes(RuleChange), summary="Change the state of a rule")
 async def change(request: Request, rule_id: str) -> Response:
     """off, shadow or live; kept in an overlay of the key's tenant, in force within seconds."""
-    tenant = require_principal(request, Permission.RULES_CHANGE).tenant
+    by = RuleAuthor(require_principal(request, Permission.RULES_CHANGE))
     body = await read(request, RuleChange)
-    return JSONResponse(await _beside(parts_of(request).rules.set_state, tenant, rule_id, body.state))
+    return JSONResponse(await beside(parts_of(request).rules.set_state, by, rule_id, body.state))
 
 
 def check_overlays(parts: Parts, tenant: str, overlays: Sequence[str]) -> None:
@@ -114,7 +115,7 @@ def check_overlays(parts: Parts, tenant: str, overlays: Sequence[str]) -> None:
         raise Problem(422, f"/overlays: there is no overlay {unknown[0]} of the rules; see GET /v1/rules.")
 
 
-async def _beside(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def beside(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """The answer of something slow, from a thread. Problem 422 for rules that cannot be used."""
     try:
         async with asyncio.timeout(_WAIT_S):

@@ -136,6 +136,33 @@ TABLE: dict[str, Door | Permission | Page] = {
     "GET /review/queue/feed": Page(P.CASES_SEE),
     "GET /review/cases/{case_id}": Page(P.CASES_SEE),
     "POST /review/cases/{case_id}": Page(P.CASES_DECIDE),
+    "GET /review/appeals": Page(P.CASES_SEE),
+    "GET /review/appeals/{appeal_id}": Page(P.CASES_SEE),
+    "POST /review/appeals/{appeal_id}/claim": Page(P.APPEALS_JUDGE),
+    "POST /review/appeals/{appeal_id}/opinion": Page(P.APPEALS_JUDGE),
+    "POST /review/appeals/{appeal_id}/decide": Page(P.APPEALS_JUDGE),
+    "GET /review/report": Page(P.QUALITY_SEE),
+    "GET /review/rules": Page(P.RULES_SEE),
+    "POST /review/rules/test": Page(P.RULES_TRY),
+    "GET /review/rules/{rule_id}": Page(P.RULES_SEE),
+    "POST /review/rules/{rule_id}/past": Page(P.RULES_TRY),
+    "POST /review/rules/{rule_id}/state": Page(P.RULES_CHANGE),
+    "POST /review/rules/{rule_id}/exception": Page(P.RULES_TRY),
+    "POST /review/rules/{rule_id}/exception/write": Page(P.RULES_CHANGE),
+    "GET /review/events": Page(P.EVENTS_SEE),
+    "POST /review/events/replay": Page(P.EVENTS_REPLAY),
+    "POST /review/events/discard": Page(P.EVENTS_REPLAY),
+    "POST /review/events/endpoints/{name}/enable": Page(P.EVENTS_REPLAY),
+    "GET /review/operations": Page(P.OPERATIONS_SEE),
+    "GET /review/operations/now": Page(P.OPERATIONS_SEE),
+    "GET /review/people": Page(P.PEOPLE_MANAGE),
+    "POST /review/people": Page(P.PEOPLE_MANAGE),
+    "GET /review/people/{account_id}": Page(P.PEOPLE_MANAGE),
+    "POST /review/people/{account_id}": Page(P.PEOPLE_MANAGE),
+    "POST /review/people/{account_id}/disable": Page(P.PEOPLE_MANAGE),
+    "POST /review/people/{account_id}/enable": Page(P.PEOPLE_MANAGE),
+    "POST /review/people/{account_id}/password": Page(P.PEOPLE_MANAGE),
+    "GET /review/audit": Page(P.AUDIT_SEE),
 }
 
 ROLES, KEYS = "Your roles do not allow this", "An API key does not allow this"
@@ -344,6 +371,17 @@ def test_what_is_of_another_platform_is_not_there(town, route):
         none = ask(client, route, town.path(route, **NOTHING))
         assert theirs.status_code == none.status_code, theirs.text
         assert same(theirs.text) == same(none.text)
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in PAGES if "{" in route and "/rules/" not in route and "/events/" not in route]
+)
+def test_pages_of_what_is_of_another_platform_are_not_there(town, route):
+    theirs = ask(town.mayor, route, town.path(route))
+    none = ask(town.mayor, route, town.path(route, **NOTHING))
+    assert theirs.status_code == none.status_code == 404
+    assert theirs.headers["content-type"].startswith("text/html")
+    assert theirs.text == none.text
 
 
 def same(text: str) -> str:

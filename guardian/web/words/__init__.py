@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import ModuleType
 
-from guardian.web.words import case, common, desk
+from guardian.web.words import case, common, desk, judging, office, terms
 
-_MODULES: tuple[ModuleType, ...] = (common, desk, case)
+_MODULES: tuple[ModuleType, ...] = (common, desk, case, judging, office, terms)
 
 
 def _together(language: str) -> Mapping[str, str]:
