@@ -106,9 +106,22 @@ class Office:
             return answer
 
 
+@dataclass(frozen=True)
+class Sayings:
+    """What people say, are called and note in this office."""
+
+    rude: str = HOSTILE
+    name: str = HOSTILE.replace("\u202e", "")
+    shopper: str = HOSTILE
+    merchant: str = LONG
+    heard: str = f"{HOSTILE} {LONG}"
+    remark: str = f"seen {LONG}"
+
+
 @contextmanager
-def office(folder: Path) -> Iterator[Office]:
-    """Everything made, the server running."""
+def office(folder: Path, sayings: Sayings | None = None) -> Iterator[Office]:
+    """Everything made, the server running. What is said there is hostile unless something else is given."""
+    say = sayings or Sayings()
     data = folder / "data"
     api_key = KeyFile(data / "api_keys.json").add(TENANT)[1]
     sealer = Sealer(Folder(data / "evidence"), EvidenceKeyFile(data / "evidence.key").create().sealing)
@@ -125,15 +138,13 @@ def office(folder: Path) -> Iterator[Office]:
             made.people[language], made.sessions[language] = person, staff.enter(person)
             auditor = staff.hire(Duty.AUDITOR, tenant=TENANT, language=language)
             made.sessions[f"auditor-{language}"] = staff.enter(auditor)
-        earlier = staff.hire(
-            Duty.SENIOR, tenant=TENANT, name="earlier", display=HOSTILE.replace("\u202e", "")
-        )
+        earlier = staff.hire(Duty.SENIOR, tenant=TENANT, name="earlier", display=say.name)
         with (
             server_client(server, api_key) as service,
             staff.client(server.url, made.people["en"]) as me,
             staff.client(server.url, earlier) as colleague,
         ):
-            _fill(_Hands(made, service, me, colleague), sealer)
+            _fill(_Hands(made, service, me, colleague, say), sealer)
         made.objects["account_id"]["other"] = earlier.id
         yield made
 
@@ -164,6 +175,7 @@ class _Hands:
     service: httpx.Client
     me: httpx.Client
     colleague: httpx.Client
+    say: Sayings
 
     def told(self, event: CallEvent, **facts: Any) -> str:
         """A call tells of something; the case it made."""
@@ -179,11 +191,11 @@ class _Hands:
         """By the colleague."""
         held = asked(self.colleague.post(f"/v1/cases/{case_id}/claim"))
         body = {"lease": held["lease"], "version": held["version"], "decision": choice, "reason": reason}
-        asked(self.colleague.post(f"/v1/cases/{case_id}/decide", json={**body, "note": HOSTILE}))
+        asked(self.colleague.post(f"/v1/cases/{case_id}/decide", json={**body, "note": self.say.rude}))
 
     def appealed(self, case_id: str) -> str:
         """By the merchant."""
-        body = {"case_id": case_id, "role": "merchant", "statement": f"我没有说过 {HOSTILE}"}
+        body = {"case_id": case_id, "role": "merchant", "statement": f"我没有说过 {self.say.rude}"}
         return asked(self.service.post("/v1/appeals", json=body))["appeal_id"]
 
 
@@ -196,12 +208,12 @@ def _fill(hands: _Hands, sealer: Sealer) -> None:
     cases["mine"] = hands.told(violation("vio_mine", call_id="c-mine", level="BLOCK", language="en"))
     for cause in ("mine", "open"):
         call = spec(call_id=f"c-{cause}", tenant=TENANT)
-        server.publish(call, ready(clip(sealer, f"vio_{cause}"), call.call_id))
+        server.publish(call, ready(clip(sealer, f"vio_{cause}", hands.say.rude), call.call_id))
         until(lambda of=cases[cause]: asked(hands.service.get(f"/v1/cases/{of}"))["clips"], "clip")
     asked(hands.me.post(f"/v1/cases/{cases['mine']}/claim"))
-    asked(hands.me.post(f"/v1/cases/{cases['mine']}/note", json={"note": f"seen {LONG}"}))
-    facts = {"participants": {Role.SHOPPER: HOSTILE, Role.MERCHANT: LONG}}
-    said = {"phrase": HOSTILE, "heard": f"{HOSTILE} {LONG}", "category": "harassment.threat"}
+    asked(hands.me.post(f"/v1/cases/{cases['mine']}/note", json={"note": hands.say.remark}))
+    facts = {"participants": {Role.SHOPPER: hands.say.shopper, Role.MERCHANT: hands.say.merchant}}
+    said = {"phrase": hands.say.rude, "heard": hands.say.heard, "category": "harassment.threat"}
     cases["hostile"] = hands.told(violation("vio_hostile", call_id="c-hostile", **said), **facts)
     hands.told(complaint(reason="fraud", call_id="c-complaint"))
     cases["decided"] = hands.told(violation("vio_decided", call_id="c-decided"))
@@ -219,7 +231,7 @@ def _fill(hands: _Hands, sealer: Sealer) -> None:
     made.objects["event_id"]["dead"] = letters[0]["id"]
 
 
-def clip(sealer: Sealer, cause: str) -> SealedClip:
+def clip(sealer: Sealer, cause: str, rude: str) -> SealedClip:
     """Six seconds of both sides, with what was said in them."""
     ring = Ring()
     ring.begin()
@@ -231,7 +243,7 @@ def clip(sealer: Sealer, cause: str) -> SealedClip:
     )
     for role, words, at in (
         (Role.SHOPPER, "装 好 了 吗", 1.0),
-        (Role.MERCHANT, f"加 个 薇 信 {HOSTILE}", 4.0),
+        (Role.MERCHANT, f"加 个 薇 信 {rude}", 4.0),
     ):
         tokens = tuple(
             Token(word, at + 0.3 * n, at + 0.3 * n + 0.25, 0.8) for n, word in enumerate(words.split())
