@@ -2,9 +2,10 @@
 
 Pieces are sounds and words, two of them in a row or a little apart, and the same with words put into
 classes (`@chat @pay`, whatever app and however paid). Each has a weight for or against an attempt of each
-category, learned by logistic regression from written phrases (`benchmarks/hunch.py`); the greatest of the sums
-over a stretch of talk, as a part of its length, is compared with a limit. So it can be told which pieces weighed most, and what is
-found goes the way of rules: as concepts `?contact_exchange` ... and, where it is surely none, `?innocent`.
+category, learned by logistic regression from written phrases (`benchmarks/hunch.py`); the greatest of the
+sums over a stretch of talk, as a part of its length, is compared with a limit. So it can be told which pieces
+weighed most, and what is found goes the way of rules: as concepts `?contact_exchange` ... and, where it is
+surely none, `?innocent`.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ class Weights:
 
     categories: what attempts are told apart by. bias, pieces: what speaks for each of them, against nothing
     being tried, before anything is said and by each piece. limits: sum from which on a stretch is likely an
-    attempt, by language (`zh`, `en`); sure: sum below which it surely is none. classes: name of the class of a
-    word by its sounds (`wei1 xin4`, `'pay 'pal`).
+    attempt, by language (`zh`, `en`); sure: sum below which it surely is none. classes: name of the class of
+    a word by its sounds (`wei1 xin4`, `'pay 'pal`).
     """
 
     categories: tuple[str, ...]
@@ -211,7 +212,7 @@ def _class_pieces(symbols: Sequence[_Symbol]) -> Iterator[Piece]:
 
 def sums(units: Sequence[Unit], pieces: Sequence[Piece], weights: F64) -> tuple[list[tuple[int, int]], F64]:
     """All runs of blocks (clauses, or parts of long ones) of `SHORTEST` to `LONGEST` units as (start, end),
-    and the sums of the pieces inside each, (runs, categories). weights: of each piece, (pieces, categories)."""
+    and the sums of the pieces inside each, (runs, categories). weights: (pieces, categories)."""
     bounds = _bounds(units)
     inside = _between_blocks(bounds, pieces, weights)
     places: list[tuple[int, int]] = []

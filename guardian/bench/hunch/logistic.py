@@ -44,7 +44,8 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """wanted: 1.0 for rows to be found, else 0.0; see `fit_kinds` for kinds. shares: what each row counts. ease: how freely weights
+    """wanted: 1.0 for rows to be found, else 0.0; of kinds, as `fit_kinds` says. shares: what each row
+    counts. ease: how freely weights
     grow."""
 
     table: Table
@@ -70,7 +71,8 @@ def fit(task: Task) -> tuple[F64, float]:
 def fit_kinds(task: Task) -> tuple[F64, F64]:
     """Weights of the columns for each kind against the first, (width, kinds - 1), and their biases.
 
-    wanted: 1.0 for the kind of each row, (rows, kinds); the first is that of rows that are not to be found."""
+    wanted: 1.0 for the kind of each row, (rows, kinds); the first is that of rows that are not to be found.
+    """
     table, kinds = task.table, task.wanted.shape[1]
 
     def loss(point: F64) -> tuple[float, F64]:
