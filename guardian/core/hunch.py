@@ -1,10 +1,11 @@
 """What sounds like an attempt though no rule has its words: weights of small pieces of what was said.
 
 Pieces are sounds and words, two of them in a row or a little apart, and the same with words put into
-classes (`@chat @pay`, whatever app and however paid). Each has a weight for or against an attempt,
-learned by logistic regression from written phrases (`benchmarks/hunch.py`); the sum over a stretch of talk,
-as a part of its length, is compared with a limit. So it can be told which pieces weighed most, and what is
-found goes the way of rules: as concepts `?contact_exchange` ... and, where it is surely none, `?innocent`.
+classes (`@chat @pay`, whatever app and however paid). Each has a weight for or against an attempt of each
+category, learned by logistic regression from written phrases (`benchmarks/hunch.py`); the greatest of the
+sums over a stretch of talk, as a part of its length, is compared with a limit. So it can be told which pieces
+weighed most, and what is found goes the way of rules: as concepts `?contact_exchange` ... and, where it is
+surely none, `?innocent`.
 """
 
 from __future__ import annotations
@@ -13,12 +14,17 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from math import exp, sqrt
+from math import exp
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from guardian.core.digits import Run
 from guardian.core.phrases import Occurrence
 from guardian.core.units import Unit, syllable_key
+
+F64 = NDArray[np.float64]
 
 FELT = "?"
 """What concepts begin with that are felt, not found by their words."""
@@ -54,18 +60,17 @@ _NUMBER = "@#"
 class Weights:
     """What was learned. May be shared by threads.
 
-    categories: what attempts are told apart by. limits: sum from which on a stretch is likely an attempt, by
-    language (`zh`, `en`); sure: sum below which it surely is none. pieces: weight of each piece. kinds: what
-    a piece says for each of the categories, in their order. classes: name of the class of a word by its
-    sounds (`wei1 xin4`, `'pay 'pal`).
+    categories: what attempts are told apart by. bias, pieces: what speaks for each of them, against nothing
+    being tried, before anything is said and by each piece. limits: sum from which on a stretch is likely an
+    attempt, by language (`zh`, `en`); sure: sum below which it surely is none. classes: name of the class of
+    a word by its sounds (`wei1 xin4`, `'pay 'pal`).
     """
 
     categories: tuple[str, ...]
-    bias: float
+    bias: tuple[float, ...]
     limits: Mapping[str, float]
     sure: Mapping[str, float]
-    pieces: Mapping[str, float]
-    kinds: Mapping[str, tuple[float, ...]]
+    pieces: Mapping[str, tuple[float, ...]]
     classes: Mapping[str, str]
 
 
@@ -80,11 +85,13 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Blocks that are weighed together: units[start:end], and their sum."""
+    """Blocks that are weighed together: units[start:end]. value: the greatest sum, as a part of their length;
+    kind: the number of its category."""
 
     start: int
     end: int
-    sum: float
+    value: float
+    kind: int
 
 
 class _Symbol(NamedTuple):
@@ -203,29 +210,39 @@ def _class_pieces(symbols: Sequence[_Symbol]) -> Iterator[Piece]:
                 yield Piece(f"{first.name} _ {second.name}", first.start, second.end)
 
 
-def stretches(units: Sequence[Unit], weighed: Sequence[tuple[Piece, float]]) -> list[Stretch]:
-    """The sums of all runs of blocks (clauses, or parts of long ones) of `SHORTEST` to `LONGEST` units."""
+def sums(units: Sequence[Unit], pieces: Sequence[Piece], weights: F64) -> tuple[list[tuple[int, int]], F64]:
+    """All runs of blocks (clauses, or parts of long ones) of `SHORTEST` to `LONGEST` units as (start, end),
+    and the sums of the pieces inside each, (runs, categories). weights: (pieces, categories)."""
     bounds = _bounds(units)
-    block_of = [0] * (len(units) + 1)
-    for number, (start, end) in enumerate(bounds):
-        for at in range(start, end):
-            block_of[at] = number
-    ending: list[dict[int, float]] = [defaultdict(float) for _ in bounds]
-    """By the block a piece ends in: sums by the block it begins in."""
-    for piece, weight in weighed:
-        ending[block_of[max(piece.start, piece.end - 1)]][block_of[piece.start]] += weight
-    found: list[Stretch] = []
-    open_sums: list[float] = []
-    """Of the stretches that begin at each block and end here."""
+    inside = _between_blocks(bounds, pieces, weights)
+    places: list[tuple[int, int]] = []
+    found: list[F64] = []
+    open_sums: list[F64] = []
+    """Of the runs that begin at each block and end here."""
     for last, (_, end) in enumerate(bounds):
-        open_sums.append(0.0)
+        ending = np.zeros(weights.shape[1])
+        open_sums.append(ending)
         for first in range(last, -1, -1):
             size = end - bounds[first][0]
             if size > LONGEST:
                 break
-            open_sums[first] += sum(weight for began, weight in ending[last].items() if began >= first)
+            if last - first < inside.shape[1]:
+                ending = ending + inside[first, last - first]
+            open_sums[first] = open_sums[first] + ending
             if size >= min(SHORTEST, len(units)):
-                found.append(Stretch(bounds[first][0], end, open_sums[first]))
+                places.append((bounds[first][0], end))
+                found.append(open_sums[first])
+    return places, np.array(found).reshape(len(places), weights.shape[1])
+
+
+def _between_blocks(bounds: Sequence[tuple[int, int]], pieces: Sequence[Piece], weights: F64) -> F64:
+    """The sums of pieces by the block they begin in and how many blocks later they end."""
+    block_of = [number for number, (start, end) in enumerate(bounds) for _ in range(start, end)]
+    block_of.append(len(bounds) - 1)
+    first = [block_of[piece.start] for piece in pieces]
+    later = [block_of[max(piece.start, piece.end - 1)] - block_of[piece.start] for piece in pieces]
+    found = np.zeros((len(bounds), max(later, default=0) + 1, weights.shape[1]))
+    np.add.at(found, (first, later), weights)
     return found
 
 
@@ -243,32 +260,43 @@ class Hunch:
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
         self._classes = WordClasses(weights.classes)
+        self._rows = {name: row for row, name in enumerate(weights.pieces)}
+        self._table = np.array(list(weights.pieces.values()), np.float64).reshape(-1, len(weights.categories))
+        self._bias = np.array(weights.bias)
 
     def feel(self, units: Sequence[Unit], runs: Sequence[Run]) -> list[Occurrence]:
         """Attempts as `?CATEGORY`, the likeliest first, none of them over another, with its reasons as
         text and 1 - its likelihood as cost; and `?innocent` wherever no stretch is anywhere near one."""
         if not units:
             return []
-        weighed = self.weighed(units, runs)
-        found = [(self._above(stretch, units), stretch) for stretch in stretches(units, weighed)]
-        return [*self._attempts(units, weighed, found), *self._innocent(units, found)]
+        pieces, weights = self._weighed(units, runs)
+        found = self._stretches(units, pieces, weights)
+        return [*self._attempts(units, pieces, weights, found), *self._innocent(units, found)]
 
-    def weighed(self, units: Sequence[Unit], runs: Sequence[Run]) -> list[tuple[Piece, float]]:
-        """The pieces that have a weight, and it."""
-        weights = self._weights.pieces
+    def greatest(self, units: Sequence[Unit], runs: Sequence[Run]) -> float:
+        """The greatest value of a stretch."""
+        found = self._stretches(units, *self._weighed(units, runs)) if units else []
+        return max((one.value for one in found), default=float(self._bias.max()))
+
+    def _weighed(self, units: Sequence[Unit], runs: Sequence[Run]) -> tuple[list[Piece], F64]:
+        """The pieces that have weights, and those."""
+        pieces = [piece for piece in pieces_of(units, runs, self._classes) if piece.name in self._rows]
+        return pieces, self._table[[self._rows[piece.name] for piece in pieces]]
+
+    def _stretches(self, units: Sequence[Unit], pieces: Sequence[Piece], weights: F64) -> list[Stretch]:
+        places, found = sums(units, pieces, weights)
+        sizes = np.array([max(FEW, end - start) for start, end in places], np.float64)
+        values = found / np.sqrt(sizes)[:, None] + self._bias
         return [
-            (piece, weight)
-            for piece in pieces_of(units, runs, self._classes)
-            if (weight := weights.get(piece.name)) is not None
+            Stretch(start, end, value, kind)
+            for (start, end), value, kind in zip(
+                places, values.max(axis=1).tolist(), values.argmax(axis=1).tolist(), strict=True
+            )
         ]
-
-    def value(self, stretch: Stretch) -> float:
-        """The sum of a stretch as a part of its length, with the bias."""
-        return stretch.sum / sqrt(max(FEW, stretch.end - stretch.start)) + self._weights.bias
 
     def _above(self, stretch: Stretch, units: Sequence[Unit]) -> float:
         """By how much a stretch is over the limit of its language."""
-        return self.value(stretch) - self._weights.limits[language_of(units[stretch.start : stretch.end])]
+        return stretch.value - self._weights.limits[language_of(units[stretch.start : stretch.end])]
 
     def _sure(self, units: Sequence[Unit]) -> float:
         """Below which sum these units are surely innocent."""
@@ -276,55 +304,49 @@ class Hunch:
         return self._weights.sure[language_of(units)] - DOUBT * doubt
 
     def _attempts(
-        self,
-        units: Sequence[Unit],
-        weighed: Sequence[tuple[Piece, float]],
-        found: Sequence[tuple[float, Stretch]],
+        self, units: Sequence[Unit], pieces: Sequence[Piece], weights: F64, found: Sequence[Stretch]
     ) -> Iterator[Occurrence]:
         taken: list[Stretch] = []
-        for above, stretch in sorted(found, key=lambda one: (-one[0], one[1].start)):
-            likely = 1.0 / (1.0 + exp(-min(STEEP * above, 50.0))) if above > -10.0 else 0.0
+        above = [(self._above(stretch, units), stretch) for stretch in found]
+        for over, stretch in sorted(above, key=lambda one: (-one[0], one[1].start)):
+            likely = 1.0 / (1.0 + exp(-min(STEEP * over, 50.0))) if over > -10.0 else 0.0
             if likely < LEAST:
                 return
             if all(stretch.end <= other.start or stretch.start >= other.end for other in taken):
                 taken.append(stretch)
                 inside = [
-                    one for one in weighed if stretch.start <= one[0].start and one[0].end <= stretch.end
+                    (piece, weight)
+                    for piece, weight in zip(pieces, weights[:, stretch.kind].tolist(), strict=True)
+                    if stretch.start <= piece.start and piece.end <= stretch.end
                 ]
-                yield self._attempt(units, inside, likely)
+                yield self._attempt(units, inside, stretch.kind, likely)
 
     def _attempt(
-        self, units: Sequence[Unit], inside: Sequence[tuple[Piece, float]], likely: float
+        self, units: Sequence[Unit], inside: Sequence[tuple[Piece, float]], kind: int, likely: float
     ) -> Occurrence:
+        """inside: the pieces, and how each speaks for this kind."""
         strongest = sorted(inside, key=lambda one: (-one[1], one[0].start, one[0].end))
         reasons: list[tuple[Piece, float]] = []
         for piece, weight in strongest:
             new = all(piece.end <= one.start or piece.start >= one.end for one, _ in reasons)
             if weight > 0 and new and len(reasons) < TOLD:
                 reasons.append((piece, weight))
-        kinds = [0.0] * len(self._weights.categories)
-        for piece, _ in inside:
-            for number, said in enumerate(self._weights.kinds.get(piece.name, ())):
-                kinds[number] += said
-        category = self._weights.categories[max(range(len(kinds)), key=lambda number: kinds[number])]
         said_so = [piece for piece, weight in inside if weight * 10 >= reasons[0][1]] if reasons else []
         return Occurrence(
-            f"{FELT}{category}",
+            f"{FELT}{self._weights.categories[kind]}",
             ", ".join(f"{_shown(piece, units)} {weight:+.1f}" for piece, weight in reasons),
             min((piece.start for piece in said_so), default=0),
             max((piece.end for piece in said_so), default=len(units)),
             1.0 - likely,
         )
 
-    def _innocent(
-        self, units: Sequence[Unit], found: Sequence[tuple[float, Stretch]]
-    ) -> Iterator[Occurrence]:
+    def _innocent(self, units: Sequence[Unit], found: Sequence[Stretch]) -> Iterator[Occurrence]:
         """Runs of units that are in no stretch above what is surely innocent."""
         clear = [False] * len(units)
-        for _, stretch in found:
+        for stretch in found:
             clear[stretch.start : stretch.end] = [True] * (stretch.end - stretch.start)
-        for _, stretch in found:
-            if self.value(stretch) >= self._sure(units[stretch.start : stretch.end]):
+        for stretch in found:
+            if stretch.value >= self._sure(units[stretch.start : stretch.end]):
                 clear[stretch.start : stretch.end] = [False] * (stretch.end - stretch.start)
         at = 0
         for is_clear, run in groupby(clear):

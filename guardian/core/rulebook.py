@@ -199,8 +199,9 @@ def unpacked(packed: str) -> RuleBook:
 
 
 def _weights(fields: Mapping[str, Any]) -> Weights:
-    kinds = {name: tuple(said) for name, said in fields["kinds"].items()}
-    return Weights(**{**fields, "categories": tuple(fields["categories"]), "kinds": kinds})
+    pieces = {name: tuple(said) for name, said in fields["pieces"].items()}
+    tuples = {name: tuple(fields[name]) for name in ("categories", "bias")}
+    return Weights(**{**fields, **tuples, "pieces": pieces})
 
 
 def _rule_to_json(rule: Rule) -> dict[str, Any]:

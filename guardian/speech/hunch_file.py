@@ -1,11 +1,11 @@
 """The file of what hunches have learned (`hunch.tsv` of a rules folder): sorted lines that people can read.
 
     =categories  contact_exchange offplatform_payment ...
-    =bias        -1.20
+    =bias        -3.1 -2.9 -3.4 ...   what speaks for each of them before anything is said
     =limit       zh 0.85              from which sum on a stretch is likely an attempt
     =sure        zh -1.90             below which it surely is none
     :chat        wei1 xin4, 'whatsapp     words of a class
-    @chat        1.31   4 -2 0 0 0 -1     weight of a piece; tenths it says for each category
+    @chat        1.3 0.2 -0.4 ...     how a piece speaks for each category
 
 Columns are parted by tabs; what begins with `# ` is for people.
 """
@@ -39,8 +39,8 @@ class _Reader:
     faults: list[RuleFault] = field(default_factory=list)
     settings: dict[str, float] = field(default_factory=dict)
     categories: tuple[str, ...] = ()
-    pieces: dict[str, float] = field(default_factory=dict)
-    kinds: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    bias: tuple[float, ...] = ()
+    pieces: dict[str, tuple[float, ...]] = field(default_factory=dict)
     classes: dict[str, str] = field(default_factory=dict)
 
     def take(self, number: int, line: str) -> None:
@@ -58,20 +58,20 @@ class _Reader:
             )
 
     def done(self) -> Weights:
-        wanted = ["=bias", *(f"={name} {language}" for name in ("limit", "sure") for language in LANGUAGES)]
+        wanted = [f"={name} {language}" for name in ("limit", "sure") for language in LANGUAGES]
         lacking = [name for name in wanted if name not in self.settings]
         lacking += [] if self.categories else ["=categories"]
+        lacking += [] if self.bias else ["=bias"]
         for name in lacking:
             self.faults.append(RuleFault(self.file, 1, "", f"there is no {name}; train the weights anew."))
         if self.faults:
             raise RulesRefused(tuple(self.faults))
         return Weights(
             self.categories,
-            self.settings["=bias"],
+            self.bias,
             {language: self.settings[f"=limit {language}"] for language in LANGUAGES},
             {language: self.settings[f"=sure {language}"] for language in LANGUAGES},
             self.pieces,
-            self.kinds,
             self.classes,
         )
 
@@ -79,7 +79,7 @@ class _Reader:
         if name == "=categories":
             self.categories = tuple(columns[0].split())
         elif name == "=bias":
-            self.settings[name] = _number(columns[0])
+            self.bias = self._numbers(columns[0])
         else:
             language, value = columns[0].split()
             self.settings[f"{name} {language}"] = _number(value)
@@ -89,12 +89,14 @@ class _Reader:
             self.classes[sounds] = name[1:]
 
     def _piece(self, name: str, columns: list[str]) -> None:
-        self.pieces[name] = _number(columns[0])
-        if len(columns) > 1:
-            kinds = tuple(_number(tenths) / 10 for tenths in columns[1].split())
-            if len(kinds) != len(self.categories):
-                raise ValueError
-            self.kinds[name] = kinds
+        self.pieces[name] = self._numbers(columns[0])
+
+    def _numbers(self, column: str) -> tuple[float, ...]:
+        """One for each category, which are told before."""
+        numbers = tuple(_number(text) for text in column.split())
+        if not numbers or len(numbers) != len(self.categories):
+            raise ValueError
+        return numbers
 
 
 def _number(text: str) -> float:
@@ -108,16 +110,17 @@ def written(weights: Weights, notes: Iterable[str]) -> str:
     """The file of these weights. notes: lines for people at its head."""
     lines = [f"# {note}" for note in notes]
     lines.append(f"=categories\t{' '.join(weights.categories)}")
-    lines.append(f"=bias\t{weights.bias:.2f}")
+    lines.append(f"=bias\t{_line(weights.bias)}")
     for name, limits in (("limit", weights.limits), ("sure", weights.sure)):
         lines += [f"={name}\t{language} {limits[language]:.2f}" for language in LANGUAGES]
     for name, words in sorted(_by_class(weights.classes).items()):
         lines.append(f":{name}\t{', '.join(sorted(words))}")
-    for name in sorted(weights.pieces):
-        kinds = weights.kinds.get(name)
-        tenths = f"\t{' '.join(f'{10 * said:.0f}' for said in kinds)}" if kinds else ""
-        lines.append(f"{name}\t{weights.pieces[name]:.2f}{tenths}")
+    lines += [f"{name}\t{_line(weights.pieces[name])}" for name in sorted(weights.pieces)]
     return "\n".join(lines) + "\n"
+
+
+def _line(numbers: Iterable[float]) -> str:
+    return " ".join(f"{number:g}" for number in numbers)
 
 
 def _by_class(classes: Mapping[str, str]) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,18 +17,23 @@ from guardian.core.hunch import (
     Weights,
     WordClasses,
     pieces_of,
-    stretches,
+    sums,
 )
 from guardian.core.tokens import Token
 from guardian.core.units import syllable_unit, word_unit
 
 WEIGHTS = Weights(
     categories=("contact_exchange", "offplatform_payment"),
-    bias=-1.0,
+    bias=(-1.0, -1.0),
     limits={"zh": 1.0, "en": 1.0},
     sure={"zh": -0.5, "en": -0.5},
-    pieces={"'ping": 5.0, "@chat": 4.0, "@money _ @chat": 3.0, "'screw": -4.0, "@#mobile": 6.0},
-    kinds={"'ping": (2.0, -1.0), "@money _ @chat": (-3.0, 5.0), "@#mobile": (1.0, 0.0)},
+    pieces={
+        "'ping": (5.0, -1.0),
+        "@chat": (4.0, 3.0),
+        "@money _ @chat": (0.0, 5.0),
+        "'screw": (-4.0, -4.0),
+        "@#mobile": (6.0, 0.0),
+    },
     classes={"wei1 xin4": "chat", "'telegram": "chat", "'money": "money"},
 )
 HUNCH = Hunch(WEIGHTS)
@@ -90,21 +96,26 @@ def test_nothing_is_felt_in_nothing():
 
 def test_long_talk_is_looked_at_in_stretches_that_do_not_grow():
     units = said("word " * 400)
-    found = stretches(units, [])
-    assert max(one.end - one.start for one in found) <= LONGEST
+    found, weighed = sums(units, [], np.zeros((0, 2)))
+    assert max(end - start for start, end in found) <= LONGEST
+    assert weighed.shape == (len(found), 2)
     assert len(found) <= (400 // BLOCK + 1) * (LONGEST // BLOCK)
 
 
 def test_a_stretch_has_the_sum_of_its_pieces():
     units = said("a ping b ping c telegram d", clauses=(2, 4))
-    weighed = [
-        (piece, WEIGHTS.pieces[piece.name])
-        for piece in pieces_of(units, (), WordClasses(WEIGHTS.classes))
-        if piece.name in WEIGHTS.pieces
+    pieces = [
+        piece for piece in pieces_of(units, (), WordClasses(WEIGHTS.classes)) if piece.name in WEIGHTS.pieces
     ]
-    for one in stretches(units, weighed):
-        inside = [w for piece, w in weighed if one.start <= piece.start and piece.end <= one.end]
-        assert one.sum == pytest.approx(sum(inside))
+    weights = np.array([WEIGHTS.pieces[piece.name] for piece in pieces])
+    for (start, end), found in zip(*sums(units, pieces, weights), strict=True):
+        inside = [start <= piece.start and piece.end <= end for piece in pieces]
+        assert found == pytest.approx(weights[inside].sum(axis=0))
+
+
+def test_a_stretch_is_worth_the_greatest_of_its_sums_as_a_part_of_its_length():
+    assert HUNCH.greatest(said("a ping b telegram"), ()) == pytest.approx(9.0 / 2 - 1.0)
+    assert HUNCH.greatest((), ()) == -1.0
 
 
 def test_a_higher_limit_finds_less():

@@ -17,15 +17,15 @@ from tests.speech.test_chain import Says, play, sound
 
 WEIGHTS = """# for people
 =categories\tcontact_exchange offplatform_trade
-=bias\t-1.0
+=bias\t-1.0 -1.0
 =limit\tzh 1.0
 =limit\ten 1.0
 =sure\tzh -2.0
 =sure\ten -2.0
 :chat\twei1 xin4, 'telegram
-@chat\t6.0\t10 -5
-'screw\t-6.0
-'perhap\t3.6\t5 0
+@chat\t6.0 1.0
+'screw\t-6.0 -6.0
+'perhap\t3.6 0
 """
 RULES = """
 contexts:
@@ -109,10 +109,10 @@ def test_it_is_handed_to_calls_with_the_rules():
             {"rules.yaml": RULES.replace("weight: 1,", "level: BLOCK,"), "hunch.tsv": WEIGHTS},
             "never urgent",
         ),
-        ({"rules.yaml": RULES, "hunch.tsv": WEIGHTS + "'x\tmuch\n"}, "line 12"),
-        ({"rules.yaml": RULES, "hunch.tsv": WEIGHTS + "'x\tnan\n"}, "line 12"),
-        ({"rules.yaml": RULES, "hunch.tsv": WEIGHTS + "@chat\t1\t3\n"}, "line 12"),
-        ({"rules.yaml": RULES, "hunch.tsv": WEIGHTS.replace("=bias\t-1.0\n", "")}, "=bias"),
+        ({"rules.yaml": RULES, "hunch.tsv": WEIGHTS + "'x\tmuch 1\n"}, "line 12"),
+        ({"rules.yaml": RULES, "hunch.tsv": WEIGHTS + "'x\tnan 1\n"}, "line 12"),
+        ({"rules.yaml": RULES, "hunch.tsv": WEIGHTS + "@chat\t1 2 3\n"}, "line 12"),
+        ({"rules.yaml": RULES, "hunch.tsv": WEIGHTS.replace("=bias\t-1.0 -1.0\n", "")}, "=bias"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_its_place(texts, fault):

@@ -14,7 +14,7 @@ from math import log
 import numpy as np
 
 from guardian.bench.hunch.said import Said
-from guardian.core.hunch import STEEP, Hunch, Weights, language_of, stretches
+from guardian.core.hunch import STEEP, Hunch, Weights, language_of
 from guardian.core.policy import judge
 from guardian.core.rules import ENOUGH, SURELY, RuleSet
 from guardian.core.units import Unit
@@ -60,12 +60,7 @@ class Limits:
 def values(said: Sequence[Said], weights: Weights) -> list[float]:
     """The greatest value of a stretch in each."""
     hunch = Hunch(weights)
-    return [_value(one, weights.bias, hunch) for one in said]
-
-
-def _value(said: Said, nothing: float, hunch: Hunch) -> float:
-    weighed = hunch.weighed(said.units, said.runs)
-    return max((hunch.value(one) for one in stretches(said.units, weighed)), default=nothing)
+    return [hunch.greatest(one.units, one.runs) for one in said]
 
 
 def seen(said: Sequence[Said], weights: Weights, rules: RuleSet) -> list[Seen]:

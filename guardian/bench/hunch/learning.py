@@ -1,4 +1,4 @@
-"""From what was said to weights: pieces that tell most are kept, and weighed once more."""
+"""From what was said to weights: pieces that tell most are kept, and weighed once more for each category."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ from guardian.core.hunch import FEW, Weights, WordClasses, pieces_of
 
 SEED = 27
 _EASE = 4.0
-_EASE_OF_KINDS = 2.0
+_EASE_OF_KINDS = 8.0
 _LEAST_PHRASES = 2
 """Phrases a piece must be in."""
-_LEAST_KIND = 0.5
-"""What a piece must say for some category at least, to say anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ class Effort:
     """pieces: how many are kept. copies: garbled ones of each phrase; together they count `copy_share` of
     it."""
 
-    pieces: int = 5000
+    pieces: int = 15_000
     copies: int = 1
     copy_share: float = 0.25
 
@@ -70,42 +68,25 @@ def learned(
     """Weights without limits yet (0)."""
     in_phrases = Counter(name for row in rows if not row.said.bare for name in set(row.names))
     vocabulary = sorted(name for name, count in in_phrases.items() if count >= _LEAST_PHRASES)
-    weights, _ = _fitted(rows, vocabulary)
+    attempts = np.array([float(row.said.violation) for row in rows])
+    weights, _ = fit(_task(rows, vocabulary, attempts, _EASE))
     tells = np.abs(weights) * np.sqrt([in_phrases[name] for name in vocabulary])
     best = np.argsort(-tells, kind="stable")[: effort.pieces]
     kept = sorted(vocabulary[number] for number in best)
-    weights, bias = _fitted(rows, kept)
+    kinds = [1 + categories.index(row.said.category) if row.said.violation else 0 for row in rows]
+    found, bias = fit_kinds(_task(rows, kept, np.eye(1 + len(categories))[kinds], _EASE_OF_KINDS))
     nothing = {"zh": 0.0, "en": 0.0}
-    return Weights(
-        tuple(categories),
-        round(bias, 2),
-        nothing,
-        nothing,
-        {name: round(float(weight), 2) for name, weight in zip(kept, weights, strict=True)},
-        _kinds(rows, kept, categories),
-        dict(classes),
-    )
+    pieces = {name: _rounded(said) for name, said in zip(kept, found, strict=True)}
+    return Weights(tuple(categories), _rounded(bias), nothing, nothing, pieces, dict(classes))
 
 
-def _fitted(rows: Sequence[Row], vocabulary: Sequence[str]) -> tuple[F64, float]:
-    wanted = np.array([float(row.said.violation) for row in rows])
+def _rounded(numbers: F64) -> tuple[float, ...]:
+    return tuple(round(float(number), 1) + 0.0 for number in numbers)
+
+
+def _task(rows: Sequence[Row], vocabulary: Sequence[str], wanted: F64, ease: float) -> Task:
     shares = np.array([row.said.share for row in rows])
-    return fit(Task(_table(rows, vocabulary), wanted, shares, _EASE))
-
-
-def _kinds(
-    rows: Sequence[Row], vocabulary: Sequence[str], categories: Sequence[str]
-) -> dict[str, tuple[float, ...]]:
-    """What pieces say for each category, where they say anything. Pieces of two parts apart say nothing."""
-    attempts = [row for row in rows if row.said.violation]
-    plain = [name for name in vocabulary if " _ " not in name]
-    kinds = np.array([categories.index(row.said.category) for row in attempts], np.int64)
-    found = fit_kinds(_table(attempts, plain), kinds, len(categories), _EASE_OF_KINDS)
-    return {
-        name: tuple(round(float(value), 1) for value in said)
-        for name, said in zip(plain, found, strict=True)
-        if np.abs(said).max() >= _LEAST_KIND
-    }
+    return Task(_table(rows, vocabulary), wanted, shares, ease)
 
 
 def _table(rows: Sequence[Row], vocabulary: Sequence[str]) -> Table:

@@ -29,17 +29,23 @@ class Table:
     width: int
 
     def times(self, weights: F64) -> F64:
-        """The sum of each row."""
-        return np.bincount(self.rows, self.values * weights[self.columns], self.height).astype(np.float64)
+        """The sum of each row; of weights (width, kinds) for each kind."""
+        return self._summed(self.rows, weights, self.columns, self.height)
 
     def back(self, rows: F64) -> F64:
-        """The sum of each column of the rows times these."""
-        return np.bincount(self.columns, self.values * rows[self.rows], self.width).astype(np.float64)
+        """The sum of each column of the rows times these, of (height, kinds) for each kind."""
+        return self._summed(self.columns, rows, self.rows, self.width)
+
+    def _summed(self, into: I64, numbers: F64, of: I64, size: int) -> F64:
+        if numbers.ndim == 1:
+            return np.bincount(into, self.values * numbers[of], size).astype(np.float64)
+        return np.stack([self._summed(into, one, of, size) for one in numbers.T.copy()], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """wanted: 1.0 for rows to be found, else 0.0. shares: what each row counts. ease: how freely weights
+    """wanted: 1.0 for rows to be found, else 0.0; of kinds, as `fit_kinds` says. shares: what each row
+    counts. ease: how freely weights
     grow."""
 
     table: Table
@@ -62,25 +68,28 @@ def fit(task: Task) -> tuple[F64, float]:
     return found[1:], float(found[0])
 
 
-def fit_kinds(table: Table, kinds: I64, count: int, ease: float) -> F64:
-    """Weights of the columns for each of `count` kinds, (width, count); kinds: that of each row."""
-    is_kind = np.eye(count)[kinds]
+def fit_kinds(task: Task) -> tuple[F64, F64]:
+    """Weights of the columns for each kind against the first, (width, kinds - 1), and their biases.
+
+    wanted: 1.0 for the kind of each row, (rows, kinds); the first is that of rows that are not to be found.
+    """
+    table, kinds = task.table, task.wanted.shape[1]
 
     def loss(point: F64) -> tuple[float, F64]:
-        weights = point.reshape(count, table.width + 1)
-        sums = np.stack([table.times(one[1:]) + one[0] for one in weights], axis=1)
+        weights = point.reshape(table.width + 1, kinds)
+        sums = table.times(weights[1:]) + weights[0]
         sums -= sums.max(axis=1, keepdims=True)
-        shares = np.exp(sums)
-        shares /= shares.sum(axis=1, keepdims=True)
-        off = shares - is_kind
-        slopes = np.stack([np.concatenate(([one.sum()], table.back(one))) for one in off.T])
-        held = weights.copy()
-        held[:, 0] = 0.0
-        missed = -float(np.log(shares[is_kind > 0] + 1e-12).sum())
-        return ease * missed + 0.5 * float((held * held).sum()), (ease * slopes + held).ravel()
+        likely = np.exp(sums)
+        likely /= likely.sum(axis=1, keepdims=True)
+        missed = -float(task.shares @ np.log((likely * task.wanted).sum(axis=1) + 1e-12))
+        off = (likely - task.wanted) * task.shares[:, None]
+        slopes = task.ease * np.vstack([off.sum(axis=0)[None], table.back(off)])
+        slopes[1:] += weights[1:]
+        return task.ease * missed + 0.5 * float((weights[1:] ** 2).sum()), slopes.ravel()
 
-    found: F64 = lowest(loss, np.zeros(count * (table.width + 1))).reshape(count, table.width + 1)
-    return found[:, 1:].T
+    found = lowest(loss, np.zeros((table.width + 1) * kinds)).reshape(table.width + 1, kinds)
+    against = found[:, 1:] - found[:, :1]
+    return against[1:], against[0]
 
 
 def lowest(loss: _Loss, point: F64) -> F64:
