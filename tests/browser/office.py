@@ -253,7 +253,7 @@ def clip(sealer: Sealer, cause: str, rude: str) -> SealedClip:
         f"ev_{ulid()}",
         f"c-{cause}",
         (Cause("violation", cause, 4.0, 4.6),),
-        lapses=({"kind": "hearing", "role": "shopper", "t_start": 6.2, "t_end": 6.9, "reason": "overload"},),
+        lapses=({"part": "hearing", "leg": "shopper", "t_start": 6.2, "t_end": 6.9, "reason": "overload"},),
     )
     return ClipCutter(sealer, video_decoder).cut(order, ring.cut(1.0, 7.5), lambda: None)
 

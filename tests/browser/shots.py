@@ -71,6 +71,10 @@ def _shown(page: Any, made: Office, path: str, language: str) -> None:
         return
     name = re.sub(r"/?{\w+}", "-one", path.removeprefix("/review/")).replace("/", "-")
     page.goto(address, wait_until="load")
+    if page.locator("#why").count():
+        page.locator("#why").fill("handover")
+        page.locator("button[value=takeover]").click()
+        page.goto(address, wait_until="load")
     _take(page, name, language)
     if path in TWICE:
         page.emulate_media(color_scheme="dark")
