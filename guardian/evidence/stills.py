@@ -60,7 +60,7 @@ def _still(picture: av.VideoFrame, at_ms: int) -> dict[str, Any]:
     encoder = av.CodecContext.create("mjpeg", "w")
     assert isinstance(encoder, av.VideoCodecContext)
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
-    encoder.time_base = small.time_base or 1  # type: ignore[assignment]
+    encoder.time_base = small.time_base or 1  # type: ignore[assignment]  # the stub knows no whole number
     encoder.options = {"q": "5"}
     data = b"".join(bytes(packet) for packet in [*encoder.encode(small), *encoder.encode(None)])
     return {"at_ms": at_ms, "width": width, "height": height, "jpeg": base64.b64encode(data).decode()}
