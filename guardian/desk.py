@@ -101,7 +101,7 @@ class Desk:
     def _entry(self, spec: CallSpec, event: CallEvent, event_id: str, also: Also | None) -> Entry:
         seal = self._envelope.sealer(spec, event, event_id)
         both = _both(also, self._around.beside(spec, event, event_id))
-        return Entry(event.call_id, self._around.now(), seal, _about(spec, event), both)
+        return Entry(event.call_id, self._around.now(), seal, _about(spec, event), both, event_id)
 
     def _check(self, kinds: Sequence[str], done: Future[Kept]) -> None:
         error = done.exception()

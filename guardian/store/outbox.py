@@ -45,7 +45,7 @@ class Entry:
     """An event that is to be kept. at: wall clock seconds of its arrival here.
 
     also: writes what belongs to the event, in the same transaction; it may be called again when the disk
-    refused.
+    refused. event_id: the id that `seal` gives, where it is known before; `Outbox.kept` finds it by that.
     """
 
     call_id: str
@@ -53,6 +53,7 @@ class Entry:
     seal: Seal
     about: About = field(default_factory=About)
     also: Callable[[sa.Connection], object] | None = None
+    event_id: str = ""
 
 
 class Outbox:
@@ -88,6 +89,16 @@ class Outbox:
                 if entry.also is not None:
                     entry.also(db)
         return tuple(kept)
+
+    def kept(self, entries: Sequence[Entry]) -> tuple[Kept, ...] | None:
+        """The events of entries that `append` has kept already, None when it has not.
+
+        It keeps all or none, but its answer may be lost with the connection.
+        """
+        ids = [entry.event_id for entry in entries]
+        with self._db.reading() as db:
+            found = {one.event_id: one for one in map(_kept, db.execute(_KEPT.where(events.c.id.in_(ids))))}
+        return tuple(found[one] for one in ids) if found.keys() >= set(ids) else None
 
     def _queue(self, db: sa.Connection, both: Sequence[tuple[Entry, Kept]]) -> None:
         wanted = [

@@ -113,9 +113,17 @@ class Writer:
         """False when the disk refused while closing."""
         # From before the first try: a server that does not answer refuses nothing.
         self._at_work_since = time.monotonic()
+        entries = [entry for item in items for entry in item.entries]
+        kept: tuple[Kept, ...] | None = None
+        tried = False
         while True:
             try:
-                kept = self._outbox.append([entry for item in items for entry in item.entries])
+                if tried:
+                    # A connection may break between the commit and its answer.
+                    kept = self._outbox.kept(entries)
+                tried = True
+                if kept is None:
+                    kept = self._outbox.append(entries)
             except Exception as error:  # noqa: BLE001  # one event that cannot be built must not end the thread
                 if isinstance(error, Unavailable) and not isinstance(error, StoreFault):
                     self.trouble = str(error)

@@ -193,6 +193,32 @@ class Full:
             raise Unavailable("full")
         return self.outbox.append(entries)
 
+    def kept(self, entries):
+        return self.outbox.kept(entries)
+
+
+class Speechless(Full):
+    """An outbox that keeps events and then loses the answer to the first of them."""
+
+    def append(self, entries):
+        kept = self.outbox.append(entries)
+        if self.full:
+            self.full = False
+            raise Unavailable("the connection is gone")
+        return kept
+
+
+def test_events_whose_commit_was_not_answered_are_kept_once(outbox):
+    told = []
+    writer = Writer(Speechless(outbox), told.extend)
+    both = [Entry("c", 1.0, lambda sequence, n=n: (f"id-{n}", b"x"), event_id=f"id-{n}") for n in (1, 2)]
+    kept = writer.submit(*both).result(5)
+    assert (kept.event_id, kept.sequence) == ("id-1", 1)
+    assert writer.submit(entry()).result(5).sequence == 3
+    assert writer.close(5) == 0
+    assert [one.sequence for one in told] == [1, 2, 3]
+    assert ids(outbox.of_call("c", 0, 9)) == ["id-1", "id-2", "c-3"]
+
 
 def test_a_full_disk_is_waited_out_and_then_refused(outbox):
     disk = Full(outbox)
