@@ -1,7 +1,6 @@
 """Ring 2, the root of a call process: models and media in, messages out.
 
-Started by the supervisor as `python -m guardian.callproc --link FD`. It lives as long as its call
-and dies with its server.
+Begun by `guardian.callmain`. It lives until its server does not need it any more, or is gone.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import faulthandler
-import gc
 import logging
 import os
 import signal
@@ -18,19 +16,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from guardian.call.lane import process_stands_back
+from guardian.call.lane import Lane, process_stands_back, session_stands_back
 from guardian.call.legs import Leg, LegMaker, Sources
 from guardian.call.picture import Eyes
 from guardian.call.session import CallSession, Workshop
+from guardian.callmain import IDLE_NICENESS
 from guardian.core.calls import CallEvent, CallSpec, Scope
 from guardian.core.config import WorkConfig
-from guardian.core.errors import CallFailed, GuardianError
+from guardian.core.errors import CallFailed, GuardianError, NoSuchCall
 from guardian.core.frames import Mode
-from guardian.core.ports import ContactFinder, CurtainMaker, Ears, Protector
 from guardian.core.sfu import JanusRoom, Place, place_from_json
 from guardian.core.violations import Role
 from guardian.fleet.messages import (
@@ -42,77 +40,21 @@ from guardian.fleet.messages import (
     error_message,
     spec_from_json,
 )
+from guardian.fleet.vitals import vitals
 from guardian.keeper import open_keeping
 from guardian.rules_in_force import RulesInForce
+from guardian.senses import Senses, load_ahead, real_senses
 
 logger = logging.getLogger(__name__)
 
 _BEAT_S = 1.0
-_START_S = 15.0
+_AHEAD_S = 110.0
+_AGAIN_S = 0.2
 _LAST_WORDS_S = 6.0
 _ENDING_NICENESS = 10
 _HAND_OVER_S = 0.0005
 """After which a thread that runs Python lets another go on that waits. A picture takes some fifty calls of
 native code, and after each of them it would wait for hearing up to ten times as long by default."""
-
-
-@dataclass(slots=True)
-class Senses:
-    """How a call sees and hears. Tests put broken ones in to see that nothing leaks."""
-
-    open_eyes: Callable[[WorkConfig, CallSpec, Mode], Protector]
-    open_ears: Callable[[WorkConfig, CallSpec, Role], Ears]
-    curtains: Callable[[WorkConfig], CurtainMaker]
-    engines: Callable[[], Mapping[str, Any]]
-    rules: RulesInForce = field(default_factory=RulesInForce)
-    open_lookout: Callable[[WorkConfig, CallSpec, Role], ContactFinder] | None = None
-
-
-def real_senses() -> Senses:
-    """The models of this machine; loaded in the lanes that use them.
-
-    What is there once they are loaded stays: to look through it for garbage takes 80 ms, and all wait.
-    """
-    from guardian.vision.cover import curtains
-
-    names: dict[str, Any] = {}
-    rules = RulesInForce()
-
-    def eyes(config: WorkConfig, _spec: CallSpec, mode: Mode) -> Protector:
-        from guardian.eyes import aside, eye_models, open_eyes, open_finders
-        from guardian.models import ModelStore
-
-        store = ModelStore.default()
-        chain = open_eyes(store, config.vision, mode, open_finders(store, config.vision, aside))
-        names.update(eye_models(store).as_dict())
-        gc.freeze()
-        return chain
-
-    def ears(config: WorkConfig, spec: CallSpec, role: Role) -> Ears:
-        from guardian.ears import Listener, ears_of
-        from guardian.models import ModelStore
-
-        chain = rules.follow(
-            lambda now: ears_of(ModelStore.default(), config.speech, spec.languages, Listener(role, now))
-        )
-        names.update(chain.engines)
-        gc.freeze()
-        return chain
-
-    def lookout(config: WorkConfig, spec: CallSpec, role: Role) -> ContactFinder:
-        from guardian.lookout import WrittenWords, open_lookout
-        from guardian.models import ModelStore
-
-        words = rules.follow(lambda now: WrittenWords(now, role))
-        merchant = spec.participants.get(Role.MERCHANT, "")
-        opened = open_lookout(ModelStore.default(), config.contacts, words, merchant)
-        for note in opened.notes:
-            logger.warning("pictures are searched for less", extra={"why": note})
-        names.update(opened.models)
-        gc.freeze()
-        return opened.finder
-
-    return Senses(eyes, ears, lambda config: curtains(config.vision.cards), lambda: names, rules, lookout)
 
 
 def leg_maker(config: WorkConfig) -> LegMaker:
@@ -160,36 +102,97 @@ def leg_maker(config: WorkConfig) -> LegMaker:
     return LegMaker(open_leg, SpeechTap, meet, VideoRelay, LegEnded, PictureTap)
 
 
-class CallProcess:
-    """Answers the server and reports to it while the call lasts."""
+@dataclass(frozen=True, slots=True)
+class Making:
+    """What calls are made with. senses: those of one call. load_ahead: what a spare does before its first
+    call, in a thread that stands back; takes the configuration and packed rules."""
 
-    def __init__(self, link: Link, senses: Callable[[], Senses]) -> None:
+    senses: Callable[[], Senses] = real_senses
+    load_ahead: Callable[[WorkConfig, str], None] = load_ahead
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """One call of this process."""
+
+    session: CallSession
+    rules: RulesInForce
+
+
+class CallProcess:
+    """Answers the server and reports to it, until the server closes the link."""
+
+    def __init__(self, link: Link, making: Making) -> None:
         self._link = link
-        self._senses = senses
+        self._making = making
+        self._calls: dict[str, _Held] = {}
 
     async def run(self) -> None:
-        """From the start message to the end of the call."""
-        async with asyncio.timeout(_START_S):
-            start = await self._link.receive()
-        if start is None or start.get("do") != Action.START:
-            return
-        config, spec = config_from_json(start["config"]), spec_from_json(start["spec"])
-        senses = self._senses()
-        senses.rules.begin(str(start.get("rules", "")), config.speech.rules_dir)
-        call = CallSession(spec, config, self._workshop(config, spec, senses))
-        self._link.write({"note": Note.READY, "status": call.status()})
+        """One request after the other; each is answered beside the next."""
+        async with asyncio.TaskGroup() as tasks:
+            beating = tasks.create_task(self._beat())
+            while (message := await self._link.receive()) is not None:
+                tasks.create_task(self._answer(message, tasks))
+            for held in self._calls.values():
+                held.session.end("the server is gone")
+            beating.cancel()
+
+    async def _answer(self, message: Mapping[str, Any], tasks: asyncio.TaskGroup) -> None:
+        number = message.get("id", 0)
+        try:
+            match message.get("do"):
+                case Action.WARM:
+                    ok = await self._warm(message)
+                case Action.START:
+                    ok = self._start(message, tasks)
+                case _:
+                    ok = await self._do(self._held(message), message)
+        except GuardianError as error:
+            self._link.write({"re": number, **error_message(error)})
+        except Exception as error:
+            logger.exception("a request failed", extra={"action": str(message.get("do"))})
+            failure = CallFailed("The call process could not do this; see its log.")
+            failure.__cause__ = error
+            self._link.write({"re": number, **error_message(failure)})
+        else:
+            self._link.write({"re": number, "ok": ok})
+
+    async def _warm(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Loads everything while nobody waits for it, standing back for those somebody waits for."""
+        config = config_from_json(message["config"])
+
+        def load() -> None:
+            leg_maker(config)
+            self._making.load_ahead(config, message["rules"])
+
+        lane = Lane("ahead", IDLE_NICENESS)
+        await lane.run(load, _AHEAD_S)
+        lane.close()
+        while not session_stands_back(0):  # noqa: ASYNC110  # the kernel tells nobody when it may be done
+            await asyncio.sleep(_AGAIN_S)
+        return {}
+
+    def _start(self, message: Mapping[str, Any], tasks: asyncio.TaskGroup) -> dict[str, Any]:
+        config, spec = config_from_json(message["config"]), spec_from_json(message["spec"])
+        senses = self._making.senses()
+        senses.rules.begin(str(message.get("rules", "")), config.speech.rules_dir)
+        held = _Held(CallSession(spec, config, self._workshop(config, spec, senses)), senses.rules)
+        self._calls[spec.call_id] = held
+        tasks.create_task(self._live(held.session), name=f"call-{spec.call_id}")
+        return {"status": held.session.status()}
+
+    async def _live(self, call: CallSession) -> None:
+        """One call from its beginning to its end; what goes wrong in it ends it alone."""
         reason = "failed"
         try:
-            async with asyncio.TaskGroup() as tasks:
-                listening = tasks.create_task(self._listen(call, senses.rules))
-                beating = tasks.create_task(self._beat(call))
-                reason = await call.run()
-                listening.cancel()
-                beating.cancel()
+            reason = await call.run()
+        except Exception:
+            logger.exception("a call failed")
         finally:
-            if reason != "failed":
-                self._link.write({"note": Note.ENDED, "reason": reason, "status": call.status()})
-            await self._link.flush()
+            del self._calls[call.spec.call_id]
+            ended = {"note": Note.ENDED, "call": call.spec.call_id, "reason": reason}
+            self._link.write({**ended, "status": call.status()})
+        await self._link.flush()
 
     def _workshop(self, config: WorkConfig, spec: CallSpec, senses: Senses) -> Workshop:
         return Workshop(
@@ -206,48 +209,38 @@ class CallProcess:
     def _tell(self, event: CallEvent) -> None:
         self._link.write({"note": Note.EVENT, "event": asdict(event)})
 
-    async def _beat(self, call: CallSession) -> None:
+    async def _beat(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + _BEAT_S
             await asyncio.sleep(_BEAT_S)
             if self._link.behind:
                 continue
-            status = {**call.status(), "loop_lag_ms": round((loop.time() - due) * 1000, 1)}
-            self._link.write({"note": Note.BEAT, "lane_age_s": call.picture.lane_age_s, "status": status})
+            process = {**vitals(), "loop_lag_ms": round((loop.time() - due) * 1000, 1)}
+            calls = {
+                call_id: {"lanes": held.session.lane_ages(), "status": held.session.status()}
+                for call_id, held in self._calls.items()
+            }
+            self._link.write({"note": Note.BEAT, "process": process, "calls": calls})
             await self._link.flush()
 
-    async def _listen(self, call: CallSession, rules: RulesInForce) -> None:
-        """One request after the other; offers take a moment and run beside."""
-        async with asyncio.TaskGroup() as tasks:
-            while (message := await self._link.receive()) is not None:
-                tasks.create_task(self._answer(call, rules, message))
-            call.end("the server is gone")
+    def _held(self, message: Mapping[str, Any]) -> _Held:
+        held = self._calls.get(message["call"])
+        if held is None:
+            raise NoSuchCall("The call is over.")
+        return held
 
-    async def _answer(self, call: CallSession, rules: RulesInForce, message: Mapping[str, Any]) -> None:
-        number = message.get("id", 0)
-        try:
-            ok = await self._do(call, rules, message)
-        except GuardianError as error:
-            self._link.write({"re": number, **error_message(error)})
-        except Exception as error:
-            logger.exception("a request failed", extra={"action": str(message.get("do"))})
-            failure = CallFailed("The call process could not do this; see its log.")
-            failure.__cause__ = error
-            self._link.write({"re": number, **error_message(failure)})
-        else:
-            self._link.write({"re": number, "ok": ok})
-
-    async def _do(self, call: CallSession, rules: RulesInForce, message: Mapping[str, Any]) -> dict[str, Any]:
-        match message.get("do"):
+    async def _do(self, held: _Held, message: Mapping[str, Any]) -> dict[str, Any]:
+        call = held.session
+        match message["do"]:
             case Action.OFFER:
                 answer = await call.offer(Role(message["role"]), message["sdp"])
                 return asdict(answer)
             case Action.TRICKLE:
                 await call.trickle(message["session_id"], message["fragment"])
             case Action.HANG_UP:
-                if message["session_id"] is None:
-                    # Nothing of this call is urgent any more; other calls' pictures are.
+                if message["session_id"] is None and len(self._calls) == 1:
+                    # Nothing of this process is urgent any more; other calls' pictures are.
                     process_stands_back(_ENDING_NICENESS)
                 call.hang_up(message["session_id"], message["reason"])
             case Action.CONNECT:
@@ -259,13 +252,13 @@ class CallProcess:
             case Action.KEEP:
                 return {"evidence_id": call.complaint(message["event_id"])}
             case Action.USE_RULES:
-                await asyncio.to_thread(rules.take, message["rules"])
+                await asyncio.to_thread(held.rules.take, message["rules"])
         return {}
 
 
-async def _serve(link_fd: int, senses: Callable[[], Senses]) -> None:
+async def _serve(link_fd: int, making: Making) -> None:
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=link_fd), limit=MAX_LINE)
-    await CallProcess(Link(reader, writer), senses).run()
+    await CallProcess(Link(reader, writer), making).run()
 
 
 def _die_with_parent() -> None:
@@ -281,9 +274,10 @@ def _die_with_parent() -> None:
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
-def main(senses: Callable[[], Senses] = real_senses) -> None:
+def main(making: Making = Making()) -> None:  # it is frozen
     """The process from start to end; leaves without waiting for stuck native threads."""
     parser = argparse.ArgumentParser(prog="guardian.callproc")
+    parser.add_argument("--spare", action="store_true", help="load everything ahead and wait for a call")
     parser.add_argument("--link", type=int, required=True, help="file descriptor of the socket pair")
     link_fd = parser.parse_args().link
     faulthandler.enable()
@@ -293,14 +287,10 @@ def main(senses: Callable[[], Senses] = real_senses) -> None:
     sys.setswitchinterval(_HAND_OVER_S)
     code = 1
     try:
-        asyncio.run(_serve(link_fd, senses))
+        asyncio.run(_serve(link_fd, making))
         code = 0
     except BaseException:
         logger.exception("the call process ends")
     sys.stderr.flush()
     # A stuck model or encoder cannot be stopped, and Python would wait for its thread.
     os._exit(code)
-
-
-if __name__ == "__main__":
-    main()

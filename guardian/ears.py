@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.util import find_spec
@@ -92,6 +93,14 @@ def ears_of(
     chain.notes = tuple(notes)
     chain.start()
     return chain
+
+
+def load_ahead(store: ModelStore, config: SpeechConfig) -> None:
+    """Loads the networks that all voices of a process share. Vosk has processes of its own."""
+    for engine in ("syllables-zh", "words-en"):
+        with suppress(ModelMissing):
+            if config.engine in ("auto", engine):
+                _engine(store, config, engine, [])()
 
 
 def recogniser_of(store: ModelStore, config: SpeechConfig, engine: str) -> Callable[[], Recogniser]:

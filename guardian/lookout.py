@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -88,6 +89,13 @@ def open_lookout(
             notes.append(str(error))
     judge = Judge(allowed(config, merchant), words)
     return Lookout(ShownFinder(text, judge, looking), models, tuple(notes))
+
+
+def load_ahead(store: ModelStore, config: ContactConfig) -> None:
+    """Loads the networks that all legs of a process share."""
+    if config.watch and PrintKind.TEXT in config.kinds:
+        with suppress(ModelMissing):
+            _sense(store.find("text").files["model"], store.find("reading").files["model"])
 
 
 def allowed(config: ContactConfig, merchant: str) -> Allowed:

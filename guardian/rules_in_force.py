@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 from guardian.core.rulebook import label_of, unpacked
@@ -23,6 +24,12 @@ class Follower(Protocol):
 
 
 F = TypeVar("F", bound=Follower)
+
+
+@lru_cache(maxsize=4)
+def rules_of(packed: str) -> RuleSet:
+    """The rules of a packed `RuleBook`, the same ones for all calls of a process. Slow the first time."""
+    return RuleSet(unpacked(packed))
 
 
 class RulesInForce:
@@ -50,7 +57,7 @@ class RulesInForce:
 
     def take(self, packed: str) -> None:
         """These rules hold from now on. Slow: not for the event loop."""
-        rules = RuleSet(unpacked(packed))
+        rules = rules_of(packed)
         with self._lock:
             self._packed, self._rules = packed, rules
             for follower in self._followers:
@@ -68,7 +75,7 @@ class RulesInForce:
     def _present(self) -> RuleSet:
         with self._lock:
             if self._rules is None:
-                self._rules = RuleSet(unpacked(self._packed)) if self._packed else self._of_the_folder()
+                self._rules = rules_of(self._packed) if self._packed else self._of_the_folder()
             return self._rules
 
     def _of_the_folder(self) -> RuleSet:

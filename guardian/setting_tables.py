@@ -82,6 +82,9 @@ class LimitSettings(Section):
     answer_s: float = Field(default=_LIMITS.answer_s, gt=0)
     beat_lost_s: float = Field(default=_LIMITS.beat_lost_s, gt=0)
     lane_stuck_s: float = Field(default=_LIMITS.lane_stuck_s, gt=0)
+    spares: int = Field(default=_LIMITS.spares, ge=0, le=100)
+    calls_per_process: int = Field(default=_LIMITS.calls_per_process, ge=1, le=100)
+    process_mb: float = Field(default=_LIMITS.process_mb, ge=0)
 
 
 class SecretSource(Section):

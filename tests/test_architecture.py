@@ -15,7 +15,10 @@ SAFE_FRAME_MAKER = "guardian.vision.cover"
 FILE_WRITER = "guardian.vision.film"
 OUTSIDE_CALLS = ("guardian.demo", "guardian.bench", "guardian.commands")
 PICTURE_BUILDERS = {"guardian.rtc.convert", FILE_WRITER}
-CALL_ROOTS = {f"guardian.{name}" for name in ("callproc", "eyes", "ears", "keeper", "lookout", "server")}
+CALL_ROOTS = {
+    f"guardian.{name}"
+    for name in ("callmain", "callproc", "eyes", "ears", "keeper", "lookout", "senses", "server")
+}
 VIDEO_RELAYING = "guardian.call.seats"
 PEER_MAKER = "guardian.callproc"
 EVIDENCE_WRITERS = {"guardian.evidence.folder", "guardian.evidence.keyfile"}

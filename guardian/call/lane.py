@@ -37,6 +37,22 @@ def process_stands_back(niceness: int) -> None:
                 os.setpriority(os.PRIO_PROCESS, int(thread), niceness)
 
 
+def session_stands_back(niceness: int) -> bool:
+    """The session this process leads yields to others by `niceness` (0..19), if that counts here at all.
+
+    Unlike a thread's niceness anybody may take it back. False: not now, somebody else has just done so too.
+    """
+    try:
+        # sched(7), "The autogroup feature": between sessions only this one counts.
+        with open("/proc/self/autogroup", "w", encoding="ascii") as group:
+            group.write(str(niceness))
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 class Lane:
     """Runs one function at a time in its own thread. A stuck function cannot be cancelled: its age
     is reported, and whoever supervises the process decides."""

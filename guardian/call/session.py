@@ -340,6 +340,11 @@ class CallSession:
             "video": self.picture.account.budget(),
         }
 
+    def lane_ages(self) -> dict[str, float]:
+        """Seconds that each lane has been at what it does; 0 while it waits."""
+        hearing = {f"hear-{role}": voice.lane_age_s for role, voice in self.voices.items()}
+        return {"video": self.picture.lane_age_s, **hearing}
+
     def status(self) -> dict[str, Any]:
         """Everything `GET /v1/calls/{id}` shows, and `histograms` for metrics, JSON-ready. No spoken text."""
         account = self.picture.account

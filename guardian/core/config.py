@@ -180,6 +180,12 @@ class CallLimits:
     """A call process that has not said anything for this long is killed."""
     lane_stuck_s: float = 5.0
     """A call process whose video lane has been in one frame for this long is killed."""
+    spares: int = 1
+    """Call processes that have loaded everything and wait for a call."""
+    calls_per_process: int = 1
+    """Calls that share a process, and its end."""
+    process_mb: float = 2000.0
+    """A call process that stays above so many MB of memory is killed; 0: none is."""
 
 
 @dataclass(frozen=True, slots=True)

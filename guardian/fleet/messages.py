@@ -1,10 +1,14 @@
 """The wire language between the server and a call process: JSON lines on a socket pair.
 
-server -> process   {"id": n, "do": ACTION, ...}
+server -> process   {"id": n, "do": "warm", "config": ..., "rules": ...}
+                    {"id": n, "do": ACTION, "call": CALL_ID, ...}
 process -> server   {"re": n, "ok": {...}} or {"re": n, "error": NAME, "message": sentence}
-                    {"note": "ready" | "beat" | "event" | "ended", ...}
+                    {"note": "beat", "process": {...}, "calls": {CALL_ID: {"lanes": {...}, "status": {...}}}}
+                    {"note": "event", "event": ...}
+                    {"note": "ended", "call": CALL_ID, "reason": ..., "status": {...}}
 
-No picture and no sound ever crosses. End of file means that the other side is gone.
+A process holds the calls it was told to start. No picture and no sound ever crosses. End of file means
+that the other side is gone, or that a process is not needed any more.
 """
 
 from __future__ import annotations
@@ -38,8 +42,9 @@ _SEND_S = 5.0
 
 
 class Action(StrEnum):
-    """What the server asks of a call process."""
+    """What the server asks of a call process, or of one of its calls."""
 
+    WARM = "warm"
     START = "start"
     OFFER = "offer"
     TRICKLE = "trickle"
@@ -54,7 +59,6 @@ class Action(StrEnum):
 class Note(StrEnum):
     """What a call process says unasked."""
 
-    READY = "ready"
     BEAT = "beat"
     EVENT = "event"
     ENDED = "ended"

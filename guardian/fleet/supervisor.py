@@ -1,23 +1,23 @@
-"""Runs one process per call, talks to it, watches it, and cleans up after it.
+"""Holds calls in processes of their own, talks to them, watches them, and cleans up after them.
 
-Slots are counted, never sampled. A process that dies, stops beating or is stuck in a frame takes
-its call with it: the call ends as failed, its peers lose the connection, the server lives.
+Slots are counted, never sampled. A process that dies, stops beating, is stuck in a frame or takes too much
+memory takes its calls with it: they end as failed, their peers lose the connection, the server lives.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import secrets
-import socket
 import sys
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
+from math import ceil
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,47 +26,59 @@ from guardian.core.config import WorkConfig
 from guardian.core.errors import CallExists, CallFailed, HostFull, NoSuchCall
 from guardian.core.frames import Mode
 from guardian.core.sfu import Place
+from guardian.core.starts import Starts
 from guardian.core.turn import with_credentials
 from guardian.core.violations import Role
-from guardian.fleet.messages import (
-    MAX_LINE,
-    Action,
-    Link,
-    Note,
-    event_from_json,
-    spec_to_json,
-)
-from guardian.fleet.signals import Handle
+from guardian.fleet.messages import Action, Note, event_from_json, spec_to_json
+from guardian.fleet.process import Bounds, Death, Process
+from guardian.fleet.spares import Making, Spares
 from guardian.fleet.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
-"""A dozen threads would each keep a memory arena of their own."""
 _REMEMBERED = 1000
 _END_S = 8.0
+_SPARE = "--spare"
+_WARM_S = 120.0
+"""A spare stands back, and may take long on a machine that has a lot to do."""
+_LOOPING = "Call processes die as they start; see the server's log, or run guardian doctor."
 Desk = Callable[[CallSpec, CallEvent], None]
 
 
 def call_process_command() -> tuple[str, ...]:
-    """The command that starts a call process; ` --link FD` is added."""
-    return (sys.executable, "-m", "guardian.callproc")
+    """The command that starts a call process; ` --link FD` is added, and for a spare ` --spare` before it."""
+    return (sys.executable, "-m", "guardian.callmain")
 
 
 class Supervisor:
     """The `CallHost` of one machine. Use as an async context manager; leaving it ends every call."""
 
     def __init__(self, work: WorkConfig, desk: Desk, command: Sequence[str] | None = None) -> None:
+        self.deaths: Counter[Death] = Counter()
+        """Processes that died before their time, by why."""
         self._work = work
         self._desk = desk
         self._command = tuple(command) if command is not None else call_process_command()
+        self._processes: set[Process] = set()
         self._workers: dict[str, Worker] = {}
         self._finished: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._starts = Starts()
+        making = Making(
+            begin=partial(self._begin, _SPARE),
+            warm=self._warm,
+            failed=self._start_failed,
+            wait_s=lambda: self._starts.wait_s(time.monotonic()),
+        )
+        self._spares = Spares(work.limits.spares, making)
+        self._rules = ""
+        """What the last call was judged by at its beginning; the next one probably is too."""
         self._tasks = asyncio.TaskGroup()
+        self._keeping: asyncio.Task[None] | None = None
         self._accepting = False
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
+        self._keeping = self._tasks.create_task(self._spares.run(), name="spares")
         self._accepting = True
         return self
 
@@ -82,46 +94,92 @@ class Supervisor:
     async def drain(self, reason: str) -> None:
         """Accepts no more calls and ends those there are, by force after a deadline."""
         self._accepting = False
+        self._spares.close()
+        if self._keeping is not None:
+            self._keeping.cancel()
         workers = list(self._workers.values())
         for worker in workers:
-            if worker.link is not None and worker.ready.is_set():
-                worker.link.write({"id": 0, "do": Action.HANG_UP, "session_id": None, "reason": reason})
+            if worker.ready.is_set():
+                self._tell_to_end(worker, reason)
             else:
                 # Nobody has joined it yet.
-                worker.kill()
+                self._abandon(worker)
         try:
             async with asyncio.timeout(_END_S):
                 for worker in workers:
                     await worker.gone.wait()
         except TimeoutError:
             for worker in workers:
-                worker.kill()
+                if not worker.gone.is_set():
+                    worker.process.kill(Death.UNWILLING)
 
     # --- CallHost -----------------------------------------------------------------------------
 
     async def open(self, spec: CallSpec, rules: str = "") -> None:
-        """Admits a call and starts its process. HostFull, CallExists, CallFailed."""
+        """Admits a call and has a process hold it. HostFull, CallExists, CallFailed."""
         if spec.call_id in self._workers or spec.call_id in self._finished:
             raise CallExists("A call with this call_id exists already; choose another.")
         if not self._accepting:
             raise HostFull("Guardian is shutting down; use another instance.", 30)
         if len(self._workers) >= self._work.limits.max_calls:
             raise HostFull("Every slot is taken; try again later or use another instance.", 5)
-        worker = Worker(spec, rules)
+        worker = Worker(spec, self._place())
         self._workers[spec.call_id] = worker
-        worker.task = self._tasks.create_task(self._attend(worker), name=f"call-{spec.call_id}")
+        self._rules = rules
         try:
-            async with asyncio.timeout(self._work.limits.start_s):
-                await _first_of(worker.ready, worker.gone)
-        except TimeoutError:
-            worker.kill()
-        except BaseException:
-            worker.kill()
-            raise
-        if not worker.ready.is_set() or worker.gone.is_set():
+            reply = await worker.ask(
+                Action.START,
+                self._work.limits.start_s,
+                spec=spec_to_json(spec),
+                config=asdict(self._config_of_a_call()),
+                rules=rules,
+            )
+            worker.status = _status(reply)
+        except (CallFailed, ValueError) as error:
+            self._not_begun(worker)
             raise CallFailed(
                 "The call process could not be started; see the server's log, or run guardian doctor."
-            )
+            ) from error
+        except BaseException:
+            self._abandon(worker)
+            raise
+        worker.ready.set()
+        worker.process.begun = True
+        if self._starts.worked():
+            logger.info("call processes start again")
+
+    def _place(self) -> Process:
+        """A process for one more call: one with room, one that waits, or a new one. HostFull."""
+        for process in self._processes:
+            if process.calls and not process.leaving and len(process.calls) < self._most:
+                return process
+        spare = self._spares.take()
+        if spare is not None:
+            return spare
+        wait_s = self._starts.wait_s(time.monotonic())
+        if wait_s:
+            raise HostFull(_LOOPING, ceil(wait_s))
+        return self._begin()
+
+    @property
+    def _most(self) -> int:
+        return self._work.limits.calls_per_process
+
+    def _not_begun(self, worker: Worker) -> None:
+        """A call whose process died, or did not take it in time."""
+        if not worker.process.begun and not worker.process.unwanted:
+            worker.process.kill(Death.START)
+            self._start_failed()
+        self._abandon(worker)
+
+    def _abandon(self, worker: Worker) -> None:
+        """Gives up a call that has not begun; its process has nothing else to do, or goes on with others."""
+        if len(worker.process.calls) <= 1:
+            worker.process.leaving = True
+            worker.process.kill()
+        elif not worker.gone.is_set():
+            worker.tell(Action.HANG_UP, session_id=None, reason="given up")
+            self._settle(worker)
 
     async def offer(self, call_id: str, role: Role, sdp: str) -> Answer:
         """Connects a leg. NoSuchCall, OfferRefused, CallFailed."""
@@ -149,18 +207,25 @@ class Supervisor:
 
     async def _end(self, worker: Worker, reason: str) -> None:
         """Ends a call, by force when it has not begun or does not listen: who asked relies on it."""
-        with suppress(CallFailed, TimeoutError):
-            async with asyncio.timeout(_END_S):
-                if worker.ready.is_set():
-                    await worker.ask(
-                        Action.HANG_UP, self._work.limits.answer_s, session_id=None, reason=reason
-                    )
+        if not worker.ready.is_set():
+            self._abandon(worker)
+        else:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_END_S):
+                    self._tell_to_end(worker, reason)
                     await worker.gone.wait()
         if not worker.gone.is_set():
-            worker.kill()
+            if worker.ready.is_set():
+                worker.process.kill(Death.UNWILLING)
             with suppress(TimeoutError):
                 async with asyncio.timeout(2 * _END_S):
                     await worker.gone.wait()
+
+    def _tell_to_end(self, worker: Worker, reason: str) -> None:
+        if len(worker.process.calls) == 1:
+            # It stands back while it ends, and so may not be given another call.
+            worker.process.leaving = True
+        worker.tell(Action.HANG_UP, session_id=None, reason=reason)
 
     async def set_mode(self, call_id: str, mode: Mode) -> None:
         """Changes the mode. NoSuchCall, CallFailed."""
@@ -183,7 +248,8 @@ class Supervisor:
         """The last status of a running call, or the final one of an ended call. NoSuchCall."""
         worker = self._workers.get(call_id)
         if worker is not None:
-            return {"call_id": call_id, "state": "open", "ended_reason": None, **worker.status}
+            status = {**worker.status, "process": worker.process.figures}
+            return {"call_id": call_id, "state": "open", "ended_reason": None, **status}
         if call_id in self._finished:
             return self._finished[call_id]
         raise NoSuchCall("There is no call with this call_id.")
@@ -204,50 +270,32 @@ class Supervisor:
             raise NoSuchCall("There is no call with this call_id.")
         return await worker.ask(action, self._work.limits.answer_s, **fields)
 
-    # --- one process --------------------------------------------------------------------------
+    # --- processes ----------------------------------------------------------------------------
 
-    async def _attend(self, worker: Worker) -> None:
-        """Starts the process and lives until it is gone; never raises."""
-        try:
-            await self._spawn(worker)
-            async with asyncio.TaskGroup() as tasks:
-                watch = tasks.create_task(self._watch(worker))
-                await self._listen(worker)
-                watch.cancel()
-        except Exception:
-            # Whatever a process says or does costs its own call and no other.
-            logger.exception("a call process could not be run")
-        finally:
-            await self._bury(worker)
+    def trouble(self) -> str | None:
+        """Why calls cannot be opened, in a sentence; None when they can."""
+        return _LOOPING if self._starts.looping else None
 
-    async def _spawn(self, worker: Worker) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            worker.process = await asyncio.create_subprocess_exec(
-                *self._command,
-                "--link",
-                str(theirs.fileno()),
-                pass_fds=[theirs.fileno()],
-                stdin=asyncio.subprocess.DEVNULL,
-                # Native libraries print to stdout; the server's own stays readable for machines.
-                stdout=sys.stderr,
-                start_new_session=True,
-                env={**os.environ, **_ENVIRONMENT},
-            )
-            worker.handle = Handle(worker.process.pid)
-            if worker.unwanted:
-                worker.kill()
-        worker.beat_at = time.monotonic()
-        worker.link = Link(*await asyncio.open_connection(sock=ours, limit=MAX_LINE))
-        worker.link.write(
-            {
-                "id": 0,
-                "do": Action.START,
-                "spec": spec_to_json(worker.spec),
-                "config": asdict(self._config_of_a_call()),
-                "rules": worker.rules,
-            }
+    def processes(self) -> Iterator[Mapping[str, Any]]:
+        """What each process last said of itself: `calls`, `mb`, `threads`, `descriptors`, `loop_lag_ms`."""
+        for process in self._processes:
+            yield {**process.figures, "calls": len(process.calls)}
+
+    def _begin(self, *more: str) -> Process:
+        limits = self._work.limits
+        start_s = _WARM_S if more else limits.start_s
+        process = Process(Bounds(start_s, limits.beat_lost_s, limits.lane_stuck_s, limits.process_mb))
+        self._processes.add(process)
+        self._tasks.create_task(self._attend(process, (*self._command, *more)), name="call-process")
+        return process
+
+    async def _warm(self, process: Process) -> None:
+        await process.ask(
+            Action.WARM, _WARM_S, config=asdict(self._work_without_secrets()), rules=self._rules
         )
+
+    def _work_without_secrets(self) -> WorkConfig:
+        return replace(self._work, media=replace(self._work.media, turn=(), ice_servers=()))
 
     def _config_of_a_call(self) -> WorkConfig:
         """Credentials of its own for each call; the secret they are made with stays here."""
@@ -256,92 +304,58 @@ class Supervisor:
             work, media=with_credentials(work.media, work.limits, time.time(), secrets.token_hex(8))
         )
 
-    async def _listen(self, worker: Worker) -> None:
-        assert worker.link is not None
-        while (message := await worker.link.receive()) is not None:
-            worker.beat_at = time.monotonic()
-            if "re" in message:
-                worker.replied(message)
-                continue
-            match message.get("note"):
-                case Note.READY:
-                    worker.status = _status(message)
-                    worker.ready.set()
-                case Note.BEAT:
-                    self._beat(worker, message)
-                case Note.EVENT:
-                    event = event_from_json(message["event"])
-                    # A process speaks for its own call only.
-                    self._publish(worker.spec, replace(event, call_id=worker.spec.call_id))
-                case Note.ENDED:
-                    worker.status = _status(message)
-                    worker.ended_reason = str(message["reason"])
+    def _start_failed(self) -> None:
+        if self._accepting and self._starts.failed(time.monotonic()):
+            logger.error("call processes die as they start; they are started less often")
 
-    def _beat(self, worker: Worker, message: Mapping[str, Any]) -> None:
-        worker.status = _status(message)
-        stuck_s = float(message.get("lane_age_s", 0.0))
-        if stuck_s > self._work.limits.lane_stuck_s:
-            logger.error("a video lane is stuck; the call process is killed")
-            worker.kill()
+    async def _attend(self, process: Process, command: Sequence[str]) -> None:
+        """Runs a process and lives until it is gone; never raises."""
+        try:
+            await process.run(command, partial(self._hear, process))
+        finally:
+            self._processes.discard(process)
+            self._spares.gone(process)
+            if process.death is not None:
+                self.deaths[process.death] += 1
+            for call_id in list(process.calls):
+                self._settle(self._workers[call_id])
 
-    async def _watch(self, worker: Worker) -> None:
-        """Kills a process that has stopped beating."""
-        limits = self._work.limits
-        allowed_s = limits.start_s
-        while True:
-            await asyncio.sleep(0.5)
-            if worker.ready.is_set():
-                allowed_s = limits.beat_lost_s
-            if time.monotonic() - worker.beat_at > allowed_s:
-                logger.error("a call process has stopped beating; it is killed")
-                await worker.dump_and_kill()
-                return
+    def _hear(self, process: Process, message: Mapping[str, Any]) -> None:
+        """What a process says; it speaks for its own calls only."""
+        match message.get("note"):
+            case Note.BEAT:
+                for call_id, one in message["calls"].items():
+                    if call_id in process.calls:
+                        self._workers[call_id].status = _status(one)
+            case Note.EVENT:
+                event = event_from_json(message["event"])
+                if event.call_id in process.calls:
+                    self._publish(self._workers[event.call_id].spec, event)
+            case Note.ENDED if message["call"] in process.calls:
+                worker = self._workers[message["call"]]
+                worker.status, worker.ended_reason = _status(message), str(message["reason"])
+                self._settle(worker)
+                if not process.calls:
+                    process.leave()
 
-    async def _bury(self, worker: Worker) -> None:
-        """Settles everything after a process is gone."""
-        worker.kill()
-        await self._wait(worker)
-        if worker.link is not None:
-            worker.link.close()
-        failed = worker.ended_reason is None
-        reason = worker.ended_reason or "the call process died"
-        if failed and worker.ready.is_set():
-            at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            media_t = _number(worker.status.get("media_t"))
-            self._publish(
-                worker.spec,
-                CallEvent(
-                    worker.spec.call_id,
-                    CallEventType.CALL_LEFT,
-                    at,
-                    media_t,
-                    {"role": None, "reason": "failed"},
-                ),
-            )
+    def _settle(self, worker: Worker) -> None:
+        """A call is over: it is told, remembered, and its slot is free."""
         call_id = worker.spec.call_id
+        died = worker.ended_reason is None
         if worker.ready.is_set():
+            if died:
+                self._publish(worker.spec, _failed(worker))
             self._finished[call_id] = {
                 "call_id": call_id,
-                "state": "failed" if failed else "ended",
-                "ended_reason": reason,
+                "state": "failed" if worker.ended_reason in (None, "failed") else "ended",
+                "ended_reason": "the call process died" if died else worker.ended_reason,
                 **{key: value for key, value in worker.status.items() if key != "histograms"},
             }
             while len(self._finished) > _REMEMBERED:
                 self._finished.popitem(last=False)
+        worker.process.calls.discard(call_id)
         del self._workers[call_id]
-        worker.lost()
-
-    async def _wait(self, worker: Worker) -> None:
-        """Until the killed process is gone, or will not go (one that waits for a dead disk)."""
-        try:
-            if worker.process is not None:
-                async with asyncio.timeout(_END_S):
-                    await worker.process.wait()
-        except TimeoutError:
-            logger.error("a killed call process does not go away")
-        finally:
-            if worker.handle is not None:
-                worker.handle.close()
+        worker.gone.set()
 
     def _publish(self, spec: CallSpec, event: CallEvent) -> None:
         try:
@@ -351,20 +365,13 @@ class Supervisor:
             logger.exception("an event could not be kept")
 
 
-async def _first_of(*events: asyncio.Event) -> None:
-    """Returns when one of the events is set. Cancelling it leaves no task behind."""
-
-    class Done(Exception):
-        pass
-
-    async def wait(event: asyncio.Event) -> None:
-        await event.wait()
-        raise Done
-
-    with suppress(ExceptionGroup):
-        async with asyncio.TaskGroup() as tasks:
-            for event in events:
-                tasks.create_task(wait(event))
+def _failed(worker: Worker) -> CallEvent:
+    """What is told of a call whose process died."""
+    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    media_t = worker.status.get("media_t")
+    t = float(media_t) if isinstance(media_t, int | float) else 0.0
+    left = {"role": None, "reason": "failed"}
+    return CallEvent(worker.spec.call_id, CallEventType.CALL_LEFT, at, t, left)
 
 
 def _status(message: Mapping[str, Any]) -> dict[str, Any]:
@@ -372,7 +379,3 @@ def _status(message: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(status, dict):
         raise ValueError("a status is an object")
     return status
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0

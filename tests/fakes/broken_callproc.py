@@ -11,12 +11,13 @@ import time
 import numpy as np
 
 from guardian.bench.privacy.finders import UNPRINTED
-from guardian.callproc import Senses, main, real_senses
+from guardian.callproc import Making, main
 from guardian.core.frames import AudioChunk, Mode
 from guardian.core.geometry import Box
 from guardian.core.notes import Face, Seen, Unknown
 from guardian.core.ports import HearingNotes
 from guardian.models import ModelStore
+from guardian.senses import Senses, real_senses
 from guardian.vision.chain import VideoChain
 from guardian.vision.people import SelfieSegmenter
 
@@ -129,4 +130,4 @@ def broken_senses() -> Senses:
 
 
 if __name__ == "__main__":
-    main(broken_senses)
+    main(Making(broken_senses, lambda config, rules: None))

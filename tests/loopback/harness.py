@@ -76,7 +76,7 @@ def serving(
     config.write_text(
         f"data_dir = {json.dumps(str(folder))}\n"
         f"[events]\nfile = {json.dumps(str(folder / 'events.jsonl'))}\n"
-        "[limits]\nmax_calls = 4\nlane_stuck_s = 3.0\nstart_s = 30.0\n"
+        "[limits]\nmax_calls = 4\nlane_stuck_s = 3.0\nstart_s = 30.0\nspares = 0\n"
         f"[media]\n{STEADY}{media}",
         encoding="utf-8",
     )
