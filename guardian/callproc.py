@@ -29,6 +29,7 @@ from guardian.core.calls import CallEvent, CallSpec, Scope
 from guardian.core.config import WorkConfig
 from guardian.core.errors import CallFailed, GuardianError, NoSuchCall
 from guardian.core.frames import Mode
+from guardian.core.lease import Lease
 from guardian.core.sfu import JanusRoom, Place, place_from_json
 from guardian.core.violations import Role
 from guardian.fleet.messages import (
@@ -51,14 +52,17 @@ _BEAT_S = 1.0
 _AHEAD_S = 110.0
 _AGAIN_S = 0.2
 _LAST_WORDS_S = 6.0
+_LEASE_LOST_S = 60.0
+"""After which nobody is expected to extend a lease that is over."""
 _ENDING_NICENESS = 10
 _HAND_OVER_S = 0.0005
 """After which a thread that runs Python lets another go on that waits. A picture takes some fifty calls of
 native code, and after each of them it would wait for hearing up to ten times as long by default."""
 
 
-def leg_maker(config: WorkConfig) -> LegMaker:
-    """Legs over aiortc."""
+def leg_maker(config: WorkConfig, lease: Lease) -> LegMaker:
+    """Legs over aiortc. lease: nothing leaves any of them while it does not hold."""
+    from guardian.rtc.compat import send_only_while
     from guardian.rtc.peer import LegEnded, Outgoing, Peer
     from guardian.rtc.picture_tap import PictureTap
     from guardian.rtc.relay import VideoRelay
@@ -68,6 +72,7 @@ def leg_maker(config: WorkConfig) -> LegMaker:
     from guardian.rtc.tracks import RelayVideoTrack, SafeVideoTrack
     from guardian.rtc.voice import VoiceTrack
 
+    send_only_while(lease)
     # What may leave a leg encoded is settled here, where it is made, and nowhere else.
     passed = {Role.SHOPPER: ("audio",), Role.MERCHANT: ("audio", "video")}
 
@@ -126,6 +131,7 @@ class CallProcess:
         self._link = link
         self._making = making
         self._calls: dict[str, _Held] = {}
+        self._lease = Lease()
 
     async def run(self) -> None:
         """One request after the other; each is answered beside the next."""
@@ -145,6 +151,8 @@ class CallProcess:
                     ok = await self._warm(message)
                 case Action.START:
                     ok = self._start(message, tasks)
+                case Action.LEASE:
+                    ok = self._extend(message["until"])
                 case _:
                     ok = await self._do(self._held(message), message)
         except GuardianError as error:
@@ -162,7 +170,7 @@ class CallProcess:
         config = config_from_json(message["config"])
 
         def load() -> None:
-            leg_maker(config)
+            leg_maker(config, self._lease)
             self._making.load_ahead(config, message["rules"])
 
         lane = Lane("ahead", IDLE_NICENESS)
@@ -172,7 +180,14 @@ class CallProcess:
             await asyncio.sleep(_AGAIN_S)
         return {}
 
+    def _extend(self, until: float) -> dict[str, Any]:
+        self._lease.extend(until)
+        return {}
+
     def _start(self, message: Mapping[str, Any], tasks: asyncio.TaskGroup) -> dict[str, Any]:
+        until = message.get("lease_until")
+        if until is not None:
+            self._extend(until)
         config, spec = config_from_json(message["config"]), spec_from_json(message["spec"])
         senses = self._making.senses()
         senses.rules.begin(str(message.get("rules", "")), config.speech.rules_dir)
@@ -196,7 +211,7 @@ class CallProcess:
 
     def _workshop(self, config: WorkConfig, spec: CallSpec, senses: Senses) -> Workshop:
         return Workshop(
-            legs=leg_maker(config),
+            legs=leg_maker(config, self._lease),
             eyes=Eyes(lambda mode: senses.open_eyes(config, spec, mode), senses.curtains(config)),
             ears=lambda role: senses.open_ears(config, spec, role),
             engines=senses.engines,
@@ -214,6 +229,9 @@ class CallProcess:
         while True:
             due = loop.time() + _BEAT_S
             await asyncio.sleep(_BEAT_S)
+            if self._lease.over_s > _LEASE_LOST_S:
+                for held in self._calls.values():
+                    held.session.end("lease lost")
             if self._link.behind:
                 continue
             process = {**vitals(), "loop_lag_ms": round((loop.time() - due) * 1000, 1)}

@@ -54,6 +54,7 @@ class Action(StrEnum):
     CONNECT = "connect"
     USE_RULES = "use_rules"
     KEEP = "keep"
+    LEASE = "lease"
 
 
 class Note(StrEnum):

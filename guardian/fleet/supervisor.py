@@ -115,8 +115,11 @@ class Supervisor:
 
     # --- CallHost -----------------------------------------------------------------------------
 
-    async def open(self, spec: CallSpec, rules: str = "") -> None:
-        """Admits a call and has a process hold it. HostFull, CallExists, CallFailed."""
+    async def open(self, spec: CallSpec, rules: str = "", lease_until: float | None = None) -> None:
+        """Admits a call and has a process hold it. HostFull, CallExists, CallFailed.
+
+        lease_until: `lease_clock` seconds until which its process may send; None: as long as it lives.
+        """
         if spec.call_id in self._workers or spec.call_id in self._finished:
             raise CallExists("A call with this call_id exists already; choose another.")
         if not self._accepting:
@@ -133,6 +136,7 @@ class Supervisor:
                 spec=spec_to_json(spec),
                 config=asdict(self._config_of_a_call()),
                 rules=rules,
+                lease_until=lease_until,
             )
             worker.status = _status(reply)
         except (CallFailed, ValueError) as error:
@@ -147,6 +151,12 @@ class Supervisor:
         worker.process.begun = True
         if self._starts.worked():
             logger.info("call processes start again")
+
+    def extend(self, until: float) -> None:
+        """Processes that hold calls may send until then. until: `lease_clock` seconds."""
+        for process in self._processes:
+            if process.calls:
+                process.tell(Action.LEASE, until=until)
 
     def _place(self) -> Process:
         """A process for one more call: one with room, one that waits, or a new one. HostFull."""

@@ -7,6 +7,7 @@ import pytest
 from guardian.call.legs import Sources
 from guardian.callproc import leg_maker
 from guardian.core.config import MediaConfig, WorkConfig
+from guardian.core.lease import Lease
 from guardian.core.sfu import Endpoint, Endpoints
 from guardian.core.violations import Role
 from guardian.rtc.peer import Outgoing, Peer
@@ -31,7 +32,7 @@ def test_no_leg_of_a_shopper_passes_on_video_whichever_way_it_comes(role, may, m
         legs.append(meeting.sending())
 
     async def main():
-        maker = leg_maker(WorkConfig())
+        maker = leg_maker(WorkConfig(), Lease())
         sources = Sources(None, None, maker.relay(lambda: None), None, dict.fromkeys(Role))
         legs.append(maker.open(role, sources))
         await maker.meet(role, sources, Endpoints(whep=Endpoint("http://sfu/whep")), legs.append, print)

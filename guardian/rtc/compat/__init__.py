@@ -4,7 +4,8 @@ aiortc (1.16) holds a complete video frame until a packet of the next one arrive
 after hundreds of others, and does not say when a frame's last packet came in or when its encoding was
 done. `apply()` puts a transport, a receiver, a track and a sender of our own in the place of its own:
 
-* `transport` outlives datagrams that cannot be read, and remembers no more than a leg can have.
+* `transport` outlives datagrams that cannot be read, remembers no more than a leg can have, and sends nothing
+  while the process's lease does not hold.
 * `receiving` is where packets of one stream become frames: for video `video_intake`, which puts together
   `video_jitter` (complete frames leave on the RTP marker) and `loss` (what to do about missing packets);
   for sound `sound_jitter`. `bitrate_limit` tells the sender what it may send.
@@ -22,6 +23,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from guardian.core.lease import Lease
 from guardian.rtc.compat.decoding import begin_decoding
 from guardian.rtc.compat.frames import EncodedFrame, Stamp, Ticket, is_key_frame, stamp_of
 from guardian.rtc.compat.incoming import FreshTrack
@@ -43,8 +45,14 @@ __all__ = [
     "Transport",
     "apply",
     "is_key_frame",
+    "send_only_while",
     "stamp_of",
 ]
+
+
+def send_only_while(lease: Lease) -> None:
+    """Has every datagram of every leg of this process ask `lease` before it leaves."""
+    GuardedStun.lease = lease
 
 
 def apply() -> None:

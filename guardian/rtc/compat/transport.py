@@ -6,6 +6,8 @@ length. Every SSRC that a peer makes up is remembered for ever, also by libsrtp,
 Of a datagram with several DTLS records one is read, and the others gather; so do pieces of messages over a
 data channel that never end. And whatever comes is taken for the other side's, whoever sent it: one alert of
 a stranger while a leg connects, and it never does.
+
+On the way out there is one gate: every datagram of a leg asks the process's lease right before it leaves.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from aioice import stun
 from aioice.ice import Connection, StunProtocol
 from aiortc.rtcdtlstransport import (
     DataReceiver,
@@ -29,6 +32,8 @@ from aiortc.rtcicetransport import RTCIceTransport
 from aiortc.rtp import RtpPacket
 from OpenSSL import SSL
 from pylibsrtp import Session
+
+from guardian.core.lease import Lease
 
 logger = logging.getLogger(__name__)
 
@@ -157,11 +162,13 @@ class Transport(RTCDtlsTransport):
         """Datagrams that could not be read."""
 
     def counts(self) -> dict[str, int]:
-        """Datagrams that were not taken: for want of time, or as nobody in the call can have sent them."""
+        """Datagrams that were not taken: for want of time, or as nobody in the call can have sent them; and those
+        that were not sent, as the lease was over."""
         sockets = [one for one in self.transport._connection._protocols if isinstance(one, GuardedStun)]
         return {
             "dropped_waiting": sum(one.dropped for one in sockets),
             "strange": sum(one.strange for one in sockets),
+            "withheld": sum(one.withheld for one in sockets),
         }
 
     def _register_data_receiver(self, receiver: DataReceiver) -> None:
@@ -218,7 +225,11 @@ class GuardedStun(StunProtocol):
 
     Media and DTLS are taken from where a check has come from or may be expected from, as a peer sends them
     from nowhere else (RFC 8445, 12): strangers can neither end a handshake nor fill the queue.
+    Nothing leaves, not even a check, while `lease` does not hold.
     """
+
+    lease = Lease()
+    """The one of the process, to be given an end by whoever holds it."""
 
     def __init__(self, receiver: Connection) -> None:
         super().__init__(receiver)
@@ -226,8 +237,24 @@ class GuardedStun(StunProtocol):
         """Datagrams that came while too many waited."""
         self.strange = 0
         """Datagrams of strangers, empty ones, and those longer than any should be."""
+        self.withheld = 0
+        """Datagrams that were to leave while the lease was over."""
         self._known: set[tuple[str, int]] = set()
         self._looked = (0, 0)
+
+    async def send_data(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Media and DTLS."""
+        if self.lease.holds:
+            await super().send_data(data, addr)
+        else:
+            self.withheld += 1
+
+    def send_stun(self, message: stun.Message, addr: tuple[str, int]) -> None:
+        """Checks and their answers: without them the other side takes the leg for lost."""
+        if self.lease.holds:
+            super().send_stun(message, addr)
+        else:
+            self.withheld += 1
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         """A datagram has come."""
