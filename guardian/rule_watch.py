@@ -12,7 +12,7 @@ from guardian.core.calls import CallSpec
 from guardian.core.errors import NoSuchCall
 from guardian.core.ports import CallHost
 from guardian.core.rulebook import label_of
-from guardian.rule_keeper import Edit, RuleKeeper, caller_of
+from guardian.rule_keeper import Caller, Edit, RuleKeeper, caller_of
 from guardian.telemetry.log import logger
 from guardian.telemetry.metrics import Metrics
 
@@ -48,16 +48,24 @@ class RuleWatch:
     async def run(self, host: CallHost) -> None:
         """Looks and hands out until cancelled; the event loop only waits."""
         async with asyncio.TaskGroup() as giving:
+            await self._foretell(host)
             while True:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_EVERY_S):
                         await self._wake.wait()
                 self._wake.clear()
                 try:
-                    self._note(await asyncio.to_thread(self._keeper.look))
+                    edit = await asyncio.to_thread(self._keeper.look)
+                    self._note(edit)
+                    if edit is Edit.TAKEN:
+                        await self._foretell(host)
                     await self._hand_out(host, giving)
                 except Exception as error:  # noqa: BLE001 - the server must not end by this; old rules hold
                     self._log.error("the rules could not be looked after", cause=type(error).__name__)
+
+    async def _foretell(self, host: CallHost) -> None:
+        """Tells what most calls will begin with."""
+        host.expect(await asyncio.to_thread(self._keeper.packed, Caller("")))
 
     def _note(self, edit: Edit) -> None:
         refusal = self._keeper.refusal

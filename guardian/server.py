@@ -318,7 +318,7 @@ class _Server:
     def _ready(self) -> str | None:
         if self.stopping:
             return "Guardian is stopping."
-        return self.relay.trouble()
+        return self.relay.trouble() or (self.host.trouble() if self.host is not None else None)
 
     def _url(self) -> str:
         host, port = self.listener.getsockname()[:2]

@@ -245,3 +245,11 @@ class CallHost(Protocol):
     def capacity(self) -> tuple[int, int]:
         """(slots taken, slots in all)."""
         ...
+
+    def expect(self, rules: str) -> None:
+        """What the next calls will probably be judged by, a packed `RuleBook`: it may be read ahead."""
+        ...
+
+    def trouble(self) -> str | None:
+        """Why no call can be opened though there are slots, in a sentence; None when calls can be."""
+        ...

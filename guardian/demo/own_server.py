@@ -17,6 +17,9 @@ _START_S = 40.0
 _STOP_S = 25.0
 _SETTINGS = """\
 data_dir = {data}
+[limits]
+# One call is shown, and nothing is to load beside it.
+spares = 0
 [events]
 file = "../events.jsonl"
 [review]

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from guardian.core.errors import GuardianError
 from guardian.fleet.process import Death, Process
 
+_FIRST_S = 1.0
+"""The server is there first."""
 _CALM_S = 3.0
 """After a spare has become a call: its beginning is over before the next one is loaded."""
 
@@ -38,7 +40,7 @@ class Spares:
         self._ready: list[Process] = []
         self._loading: Process | None = None
         self._changed = asyncio.Event()
-        self._not_before = float("-inf")
+        self._not_before = time.monotonic() + _FIRST_S
 
     @property
     def ready(self) -> int:

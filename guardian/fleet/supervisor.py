@@ -59,7 +59,7 @@ class Supervisor:
         self._work = work
         self._desk = desk
         self._command = tuple(command) if command is not None else call_process_command()
-        self._processes: set[Process] = set()
+        self._processes: list[Process] = []
         self._workers: dict[str, Worker] = {}
         self._finished: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._starts = Starts()
@@ -71,7 +71,7 @@ class Supervisor:
         )
         self._spares = Spares(work.limits.spares, making)
         self._rules = ""
-        """What the last call was judged by at its beginning; the next one probably is too."""
+        """What the next call is probably judged by."""
         self._tasks = asyncio.TaskGroup()
         self._keeping: asyncio.Task[None] | None = None
         self._accepting = False
@@ -128,7 +128,6 @@ class Supervisor:
             raise HostFull("Every slot is taken; try again later or use another instance.", 5)
         worker = Worker(spec, self._place())
         self._workers[spec.call_id] = worker
-        self._rules = rules
         try:
             reply = await worker.ask(
                 Action.START,
@@ -282,6 +281,10 @@ class Supervisor:
 
     # --- processes ----------------------------------------------------------------------------
 
+    def expect(self, rules: str) -> None:
+        """What spares read ahead from now on."""
+        self._rules = rules
+
     def trouble(self) -> str | None:
         """Why calls cannot be opened, in a sentence; None when they can."""
         return _LOOPING if self._starts.looping else None
@@ -295,7 +298,7 @@ class Supervisor:
         limits = self._work.limits
         start_s = _WARM_S if more else limits.start_s
         process = Process(Bounds(start_s, limits.beat_lost_s, limits.lane_stuck_s, limits.process_mb))
-        self._processes.add(process)
+        self._processes.append(process)
         self._tasks.create_task(self._attend(process, (*self._command, *more)), name="call-process")
         return process
 
@@ -323,7 +326,7 @@ class Supervisor:
         try:
             await process.run(command, partial(self._hear, process))
         finally:
-            self._processes.discard(process)
+            self._processes.remove(process)
             self._spares.gone(process)
             if process.death is not None:
                 self.deaths[process.death] += 1

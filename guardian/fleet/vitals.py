@@ -11,12 +11,13 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def vitals() -> dict[str, float]:
-    """`mb` (resident; to tell shared pages apart takes milliseconds), `threads` and `descriptors`."""
+    """`pid`, `mb` (resident; to tell shared pages apart takes milliseconds), `threads`, `descriptors`."""
     with suppress(OSError):
         resident = int((_SELF / "statm").read_text("ascii").split()[1])
         return {
+            "pid": os.getpid(),
             "mb": round(resident * _PAGE / 1e6, 1),
             "threads": len(os.listdir(_SELF / "task")),
             "descriptors": len(os.listdir(_SELF / "fd")),
         }
-    return {}
+    return {"pid": os.getpid()}

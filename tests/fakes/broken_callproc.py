@@ -1,7 +1,7 @@
 """A call process whose eyes or ears break as the call's `purpose` says: `fault:WHAT:FRAME`.
 
-WHAT: throw, hang, nonsense, unknown (face finder); people-throw; load-throw, load-slow (eyes);
-deaf-throw, deaf-hang, deaf-load (ears). FRAME: the first answer that is broken.
+WHAT: throw, hang, grow, nonsense, unknown (face finder); people-throw; load-throw, load-slow (eyes);
+chain-throw (the whole call); deaf-throw, deaf-hang, deaf-load (ears). FRAME: the first answer that is broken.
 """
 
 from __future__ import annotations
@@ -40,13 +40,14 @@ class BrokenFaces:
 
     def __init__(self, what, at):
         self._what, self._at, self._asked = what, at, -1
+        self._kept = []
 
     def restart(self):
         pass
 
     def find(self, planes):
         self._asked += 1
-        if self._asked < self._at or self._what not in ("throw", "hang", "nonsense", "unknown"):
+        if self._asked < self._at or self._what not in ("throw", "hang", "grow", "nonsense", "unknown"):
             return Seen(())
         return getattr(self, self._what)()
 
@@ -57,11 +58,28 @@ class BrokenFaces:
         time.sleep(FOREVER_S)
         return Seen(())
 
+    def grow(self):
+        if len(self._kept) < 1000:
+            self._kept.append(np.ones(20_000_000, np.uint8))
+        return Seen(())
+
     def nonsense(self):
         return Seen((Face(Box(float("nan"), -5, -1, float("inf")), 7.0), "not a face"))
 
     def unknown(self):
         return Unknown("could not tell")
+
+
+class BrokenChain(VideoChain):
+    """A chain that breaks its promise never to raise, which no part of a call is made for."""
+
+    at = 0
+
+    def protect(self, raw):
+        self.at -= 1
+        if self.at < 0:
+            raise RuntimeError("the chain has crashed")
+        return super().protect(raw)
 
 
 class BrokenPeople:
@@ -118,7 +136,12 @@ def broken_senses() -> Senses:
             if what == "people-throw"
             else SelfieSegmenter(ModelStore.default().find("person").files["model"])
         )
-        return VideoChain(BrokenFaces(what, at), people, config.vision, mode, prints=UNPRINTED)
+        faces = BrokenFaces(what, at)
+        if what != "chain-throw":
+            return VideoChain(faces, people, config.vision, mode, prints=UNPRINTED)
+        chain = BrokenChain(faces, people, config.vision, mode, prints=UNPRINTED)
+        chain.at = at
+        return chain
 
     def ears(config, spec, role):
         what, _ = fault_of(spec.purpose)

@@ -27,6 +27,7 @@ class FakeHost:
         self.fragments: list[tuple[str, str]] = []
         self.places: list[tuple[str, Role, Place]] = []
         self.offers = 0
+        self.expected = ""
 
     async def open(self, spec: CallSpec, rules: str = "") -> None:
         if spec.call_id in self.calls:
@@ -72,6 +73,12 @@ class FakeHost:
     async def use_rules(self, call_id: str, rules: str) -> None:
         self._known(call_id)
         self.rules[call_id] = rules
+
+    def expect(self, rules: str) -> None:
+        self.expected = rules
+
+    def trouble(self) -> str | None:
+        return None
 
     def status(self, call_id: str) -> Mapping[str, Any]:
         self._known(call_id)

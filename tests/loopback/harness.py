@@ -65,18 +65,22 @@ class Server:
 
 @contextmanager
 def serving(
-    folder: Path, broken: bool = False, prefix: tuple[str, ...] = (), media: str = ""
+    folder: Path,
+    broken: bool = False,
+    prefix: tuple[str, ...] = (),
+    media: str = "",
+    limits: str = "spares = 0\n",
 ) -> Iterator[Server]:
     """`guardian serve` (or one whose calls break) on a free port, stopped at the end.
 
-    media: more lines of TOML for its section of that name.
+    media, limits: more lines of TOML for its sections of these names.
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "test.toml"
     config.write_text(
         f"data_dir = {json.dumps(str(folder))}\n"
         f"[events]\nfile = {json.dumps(str(folder / 'events.jsonl'))}\n"
-        "[limits]\nmax_calls = 4\nlane_stuck_s = 3.0\nstart_s = 30.0\nspares = 0\n"
+        f"[limits]\nmax_calls = 4\nlane_stuck_s = 3.0\nstart_s = 30.0\n{limits}"
         f"[media]\n{STEADY}{media}",
         encoding="utf-8",
     )
