@@ -162,8 +162,8 @@ class Transport(RTCDtlsTransport):
         """Datagrams that could not be read."""
 
     def counts(self) -> dict[str, int]:
-        """Datagrams not taken, for want of time or as nobody in the call can have sent them; and those not sent,
-        as the lease was over."""
+        """Datagrams not taken, for want of time or as nobody in the call can have sent them; and those
+        not sent, as the lease was over."""
         sockets = [one for one in self.transport._connection._protocols if isinstance(one, GuardedStun)]
         return {
             "dropped_waiting": sum(one.dropped for one in sockets),
