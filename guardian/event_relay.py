@@ -133,6 +133,10 @@ class EventRelay:
         self._database.checkpoint()
         size, limits = self._database.size(), self._settings.store
         self._metrics.store_bytes.set(size)
+        oldest, now = self.outbox.oldest(), self._now()
+        for sink in self.sinks:
+            waited = now - oldest.get(sink.name, now)
+            self._metrics.outbox_oldest.labels(sink.name).set(max(0.0, waited))
         for state in self.events.endpoints(None):
             self._metrics.endpoint_disabled.labels(state.name).set(state.disabled_at is not None)
         full = None

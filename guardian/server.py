@@ -41,8 +41,9 @@ from guardian.store.database import Database
 from guardian.store.lock import DataLock
 from guardian.store.upgrade import open_store
 from guardian.telemetry import log
+from guardian.telemetry.calls import CallCollector
 from guardian.telemetry.lag import watch_loop
-from guardian.telemetry.metrics import CallCollector, Metrics
+from guardian.telemetry.metrics import Metrics
 from guardian.web.admission import Register
 from guardian.web.app import create_app
 from guardian.web.keyfile import KeyFile
@@ -133,6 +134,8 @@ class _Server:
         self.listener = listener
         self.log = log.logger("guardian.server")
         self.metrics = Metrics()
+        self.metrics.build.labels(__version__).set(1)
+        self.metrics.budget.set(settings.media.budget_ms / 1000)
         self.register = Register()
         issuer = Issuer(
             settings.server.region,
@@ -226,7 +229,7 @@ class _Server:
             last = {}
         known = self.register.any_tenant(event.call_id)
         if self.register.hear(event, last) and self.calls is not None:
-            self.calls.retire(last)
+            self.calls.retire(last, str(event.data.get("reason")))
         # Mode and consent may have changed since the host was given its copy.
         spec = known.spec if known is not None else spec
         if event.type is CallEventType.EVIDENCE_READY:

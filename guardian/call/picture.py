@@ -70,6 +70,11 @@ class PictureWay:
         return self._inbox.statistics().lost
 
     @property
+    def unsent(self) -> int:
+        """Covered frames that nobody took before the next one."""
+        return self._outbox.statistics().lost
+
+    @property
     def mode(self) -> Mode:
         """What may be shown."""
         return self._mode

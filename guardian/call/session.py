@@ -18,6 +18,7 @@ from guardian.call.legs import LegMaker
 from guardian.call.picture import Eyes, PictureWay
 from guardian.call.seats import Ended, Seats, Ways
 from guardian.call.sound import LOST, Hearing, VoiceWay
+from guardian.call.tally import Tally, lapses_by_part
 from guardian.call.violations import ViolationBook
 from guardian.call.watching import Watching, WatchWay
 from guardian.core.calls import Answer, CallEvent, CallEventType, CallSpec, Scope
@@ -31,6 +32,7 @@ from guardian.core.sfu import Place
 from guardian.core.violations import Role, ViolationChange
 
 _COVERAGE_EVERY_S = 60.0
+_TICK_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class CallSession:
         self._empty_since = self._began
         self._end: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._told_state = State.WARMING
+        self._tally = Tally()
         self.picture = PictureWay(workshop.eyes, config, spec.mode)
         self.violations = ViolationBook(self._tell, self.picture.account.budget)
         self.keep = self._keep_way(workshop.keeping)
@@ -217,8 +220,9 @@ class CallSession:
         limits = self._config.limits
         covered_at = self._began
         while True:
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(_TICK_S)
             now = time.monotonic()
+            self._tally.tick(self.picture.account.state, _TICK_S)
             self._note_state()
             if self.seats.taken:
                 self._empty_since = now
@@ -235,7 +239,7 @@ class CallSession:
         t = self.media_t()
         doubtful = account.state in (State.DEGRADED, State.FAILED)
         if doubtful:
-            account.lapses.add(t - 0.25, t, account.reason)
+            account.lapses.add(t - _TICK_S, t, account.reason)
         if account.state is not self._told_state:
             self._told_state = account.state
             if doubtful:
@@ -346,7 +350,10 @@ class CallSession:
         return {"video": self.picture.lane_age_s, **hearing}
 
     def status(self) -> dict[str, Any]:
-        """Everything `GET /v1/calls/{id}` shows, and `histograms` for metrics, JSON-ready. No spoken text."""
+        """Everything `GET /v1/calls/{id}` shows, and `histograms` and `counts` for metrics, JSON-ready.
+
+        No spoken text.
+        """
         account = self.picture.account
         snapshot = account.snapshot()
         now = time.monotonic()
@@ -366,9 +373,26 @@ class CallSession:
             "frames": {**snapshot["frames"], "replaced": self.picture.replaced},
             "latency": snapshot["latency"],
             "histograms": snapshot["histograms"],
+            "counts": self._counts(),
             "violations": self.violations.rows(),
             "evidence": self.keep.status() if self.keep is not None else None,
             "watching": {str(role): dict(watch.looks) for role, watch in self.watches.items()},
             "engines": dict(self._workshop.engines()),
             "rules": dict(self._workshop.rules()),
+        }
+
+    def _counts(self) -> dict[str, Any]:
+        """What only metrics want: time in states, lapses in all, what queues dropped, the lag of the loop."""
+        voices = self.voices.values()
+        books = [self.picture.account.lapses, self.unkept, *(watch.lapses for watch in self.watches.values())]
+        books += [book for voice in voices for book in (voice.account.lapses, voice.account.losses)]
+        return {
+            **self._tally.snapshot(),
+            "lapses": lapses_by_part(books),
+            "drops": {
+                "picture": self.picture.replaced,
+                "cover": self.picture.unsent,
+                "voice": sum(voice.skipped for voice in voices),
+                "hearing": sum(voice.refused for voice in voices),
+            },
         }

@@ -82,6 +82,10 @@ class VoiceWay:
         """Whether this voice may be listened to."""
         self.muted = False
         """Whether this voice is kept from the other leg."""
+        self.refused = 0
+        """Pieces that were passed on and not heard: hearing was behind."""
+        self.skipped = 0
+        """Pieces that had become too old to be passed on; a leg that joins finds some."""
 
     @property
     def lane_age_s(self) -> float:
@@ -104,6 +108,7 @@ class VoiceWay:
             if sound.lost_s >= _LAPSE_S:
                 self._hearing.missed(self.role, began - sound.lost_s, began)
         if self._waiting_s > self._queue_s or not self._queue.offer(piece):
+            self.refused += 1
             self._hearing.lapsed(self.role, began, piece.t, self._why_behind)
         else:
             self._waiting_s += sound.seconds
@@ -115,6 +120,7 @@ class VoiceWay:
                 piece = await self._pass.get(timeout_s)
                 if self._hearing.now() - piece.t <= _PASS_S:
                     return piece.sound
+                self.skipped += 1
         except Closed:
             await asyncio.sleep(timeout_s)  # Whoever asks again must not do so without end.
             raise TimeoutError from None

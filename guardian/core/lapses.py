@@ -15,7 +15,7 @@ class LapseBook:
     """Lapses of one part of one leg. Spans closer than a second are one; the last 200 are kept."""
 
     def __init__(self, part: Part, leg: str) -> None:
-        self._part = part
+        self.part = part
         self._leg = leg
         self._spans: deque[Lapse] = deque(maxlen=_KEEP)
         self.seconds = 0.0
@@ -33,7 +33,7 @@ class LapseBook:
                 self.seconds += end - start - (span.t_end - span.t_start)
                 self._spans[index] = replace(span, t_start=start, t_end=end)
                 return False
-        self._spans.append(Lapse(self._part, self._leg, t_start, t_end, reason))
+        self._spans.append(Lapse(self.part, self._leg, t_start, t_end, reason))
         self.seconds += t_end - t_start
         self.count += 1
         return True

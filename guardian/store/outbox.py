@@ -147,6 +147,16 @@ class Outbox:
                 found |= {(words(sink), name): count for sink, count in db.execute(query)}
         return found
 
+    def oldest(self) -> dict[str, float]:
+        """Sink -> when the oldest event that it has not been given came in, wall clock seconds."""
+        query = (
+            sa.select(heads.c.sink, sa.func.min(events.c.at))
+            .join(events, (events.c.call_id == heads.c.call_id) & (events.c.sequence == heads.c.sequence))
+            .group_by(heads.c.sink)
+        )
+        with self._db.reading() as db:
+            return {words(sink): seconds(at, LAST_S) for sink, at in db.execute(query)}
+
     def of_call(self, call_id: str, after: int, limit: int) -> tuple[Kept, ...]:
         """Events of a call with a sequence above `after`, in order."""
         query = (

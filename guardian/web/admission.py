@@ -17,6 +17,7 @@ from guardian.core.times import rfc3339
 from guardian.core.violations import Role
 
 _ENDED_KEPT = 1000
+_FOR_METRICS = ("histograms", "counts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ class Register:
 
 def public_status(status: Mapping[str, Any]) -> dict[str, Any]:
     """A call's status without what is for metrics only."""
-    return {key: value for key, value in status.items() if key != "histograms"}
+    return {key: value for key, value in status.items() if key not in _FOR_METRICS}
 
 
 def now() -> str:

@@ -49,6 +49,13 @@ def test_sequences_have_no_gaps_whoever_writes(outbox):
     assert [kept.sequence for kept in outbox.of_call("d", 7, 100)] == [8, 9, 10]
 
 
+def test_how_long_the_oldest_event_waits_is_known_per_sink(outbox):
+    assert outbox.oldest() == {}
+    outbox.append([entry("c", 100.0), entry("d", 90.0), entry("c", 110.0)])
+    ended(outbox, "file", "c-1", "d-1")
+    assert outbox.oldest() == {"file": 110.0, "hook": 90.0}
+
+
 def test_only_the_oldest_event_of_a_call_is_due(outbox):
     outbox.append([entry("c"), entry("c"), entry("d")])
     assert sorted(ids(due(outbox, "hook"))) == ["c-1", "d-1"]

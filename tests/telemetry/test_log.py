@@ -6,7 +6,8 @@ import pytest
 
 from guardian.core.latency import Latencies
 from guardian.telemetry import log
-from guardian.telemetry.metrics import CallCollector, Metrics
+from guardian.telemetry.calls import CallCollector
+from guardian.telemetry.metrics import Metrics
 
 
 @pytest.fixture
@@ -59,10 +60,10 @@ def test_stage_times_of_the_live_calls_are_in_the_metrics():
     assert 'guardian_calls{state="armed"} 2.0' in text
     assert "guardian_call_slots 4.0" in text
     assert 'guardian_outbox_events{sink="file",state="dead"} 1.0' in text
-    assert 'guardian_stage_ms_count{stage="protect"} 6.0' in text
+    assert 'guardian_stage_seconds_count{stage="protect"} 6.0' in text
     calls.retire(status)
-    assert 'guardian_stage_ms_count{stage="protect"} 9.0' in metrics.render()[0].decode()
-    assert 'guardian_stage_worst_ms{quantile="p99",stage="protect"} 40.0' in text
+    assert 'guardian_stage_seconds_count{stage="protect"} 9.0' in metrics.render()[0].decode()
+    assert 'guardian_stage_worst_seconds{quantile="p99",stage="protect"} 0.04' in text
 
 
 def test_hits_of_rules_in_shadow_are_counted_over_calls_and_their_end():

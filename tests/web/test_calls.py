@@ -208,7 +208,7 @@ def test_probes_metrics_and_docs(server, call_body):
     assert server.client.get("/readyz").json() == {"status": "ready"}
     metrics = server.client.get("/metrics").text
     assert "guardian_call_slots_taken 1.0" in metrics
-    assert 'guardian_stage_worst_ms{quantile="p50",stage="protect"} 3.0' in metrics
+    assert 'guardian_stage_worst_seconds{quantile="p50",stage="protect"} 0.003' in metrics
     docs = server.client.get("/docs")
     assert "/v1/calls" in docs.text
     assert "http" not in docs.headers["content-security-policy"]
