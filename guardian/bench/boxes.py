@@ -105,7 +105,8 @@ async def stock_call() -> AsyncIterator[BoxCall]:
 class GuardianBox:
     """A running Guardian."""
 
-    def __init__(self, client: CallClient, server: psutil.Process, folder: Path) -> None:
+    def __init__(self, url: str, client: CallClient, server: psutil.Process, folder: Path) -> None:
+        self.url = url
         self._client = client
         self.server = server
         self.events = folder / "events.jsonl"
@@ -153,4 +154,4 @@ async def guardian_box(calls: int, more: Mapping[str, str] | None = None) -> Asy
         }
         async with running_server(Path(folder), settings) as url, CallClient(url) as client:
             server = next(process for process in psutil.Process().children() if process.pid not in before)
-            yield GuardianBox(client, server, Path(folder))
+            yield GuardianBox(url, client, server, Path(folder))
