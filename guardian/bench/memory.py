@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class Holding:
         times = process.cpu_times()
         return cls(
             time.monotonic(),
-            sum(pages.get(name, 0) for name in _OWN) / 1024,
+            own_kb(pages) / 1024,
             pages["Pss"] / 1024,
             process.num_threads(),
             process.num_fds(),
@@ -46,6 +46,11 @@ def memory_pages(pid: int) -> dict[str, int]:
     """Kilobytes by name, as Linux counts them for a process. OSError."""
     lines = Path(f"/proc/{pid}/{_PAGES}").read_text(encoding="ascii").splitlines()[1:]
     return {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+
+
+def own_kb(pages: Mapping[str, int]) -> int:
+    """Of `memory_pages`: what is no file's."""
+    return sum(pages.get(name, 0) for name in _OWN)
 
 
 @dataclass(slots=True)

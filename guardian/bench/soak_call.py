@@ -11,31 +11,25 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from typing import Any
 
-import av
 import httpx
-import numpy as np
-from aiortc import MediaStreamTrack
-from aiortc.mediastreams import MediaStreamError
 
 from guardian.bench.camera import Film, SentTimes
 from guardian.bench.impairment import Conditions, Direction
 from guardian.bench.live_camera import LiveCamera, Seen
+from guardian.bench.mouths import Mouth
 from guardian.bench.pair import Pair
 from guardian.bench.proxy import Proxy
 from guardian.core.errors import CallError
-from guardian.core.frames import I16, Mode
+from guardian.core.frames import Mode
 from guardian.core.violations import Role
 from guardian.demo.ending import run_until_told
 from guardian.demo.peers import CallClient, adaptive_peer
-from guardian.demo.voices import RATE, Line, english_lines
+from guardian.demo.voices import english_lines
 
-_PIECE = RATE // 50
 _FIRST_S = 60.0
 _LEAVE_S = 2.0
 
@@ -69,36 +63,6 @@ class Saw:
     searched: bool
     lost_packets: int
     failure: str | None = None
-
-
-class Mouth(MediaStreamTrack):
-    """Says the lines of one role again and again, by the wall clock."""
-
-    kind = "audio"
-
-    def __init__(self, role: Role, lines: Sequence[Line]) -> None:
-        super().__init__()
-        length = max(line.t_end for line in lines) + 1.0
-        self._sound: I16 = np.random.default_rng(1).normal(0, 8, int(length * 50) * _PIECE).astype(np.int16)
-        for line in lines:
-            if line.role is role:
-                at = int(line.t_start * RATE)
-                self._sound[at : at + len(line.samples)] += line.samples
-        self._start: float | None = None
-        self._at = 0
-
-    async def recv(self) -> av.AudioFrame:
-        if self.readyState != "live":
-            raise MediaStreamError
-        now = time.monotonic()
-        self._start = self._start or now
-        await asyncio.sleep(max(0.0, self._start + self._at / RATE - now))
-        within = self._at % len(self._sound)
-        piece = self._sound[within : within + _PIECE]
-        frame = av.AudioFrame.from_ndarray(piece.reshape(1, -1), "s16", "mono")
-        frame.sample_rate, frame.pts, frame.time_base = RATE, self._at, Fraction(1, RATE)
-        self._at += _PIECE
-        return frame
 
 
 async def hold(told: Told) -> Saw:
