@@ -20,7 +20,7 @@ WEIGHTS_READY := $(STAMPS)/weights
 JUDGE := .venv-judge
 JUDGE_READY := $(JUDGE)/ready
 
-.PHONY: help demo test check bench chaos judge privacy serve clean
+.PHONY: help demo test check bench chaos soak judge privacy serve clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench: $(DEMO_READY) $(WEIGHTS_READY) ## Measure vision, speech and calls, besid
 chaos: $(DEV_READY) $(WEIGHTS_READY) ## Open and close 200 calls, and kill 100 times; fails when something grows or is lost
 	@MALLOC_ARENA_MAX=1 $(BIN)/python benchmarks/churn.py --check $(ARGS)
 	@GUARDIAN_KILLS=100 $(BIN)/pytest -q -rP tests/chaos/test_delivery.py
+
+soak: $(DEMO_READY) $(WEIGHTS_READY) ## Let calls come and go for 30 minutes under loss; fails when something grows or is lost
+	@MALLOC_ARENA_MAX=1 $(BIN)/python benchmarks/soak.py --check $(ARGS)
 
 judge: $(JUDGE_READY) ## Make the environment of deface, which judges and is measured beside Guardian
 

@@ -105,7 +105,8 @@ async def stock_call() -> AsyncIterator[BoxCall]:
 class GuardianBox:
     """A running Guardian."""
 
-    def __init__(self, client: CallClient, server: psutil.Process, folder: Path) -> None:
+    def __init__(self, url: str, client: CallClient, server: psutil.Process, folder: Path) -> None:
+        self.url = url
         self._client = client
         self.server = server
         self.events = folder / "events.jsonl"
@@ -114,6 +115,11 @@ class GuardianBox:
     def processes(self) -> list[psutil.Process]:
         """The server and its call processes."""
         return [self.server, *self.server.children(recursive=True)]
+
+    async def status(self, call_id: str) -> dict[str, Any]:
+        """What it says of a call, a moment later: a call's account is told once a second."""
+        await asyncio.sleep(_STATUS_S)
+        return await self._client.status(call_id)
 
     @asynccontextmanager
     async def call(self, mode: Mode = Mode.SELFIE) -> AsyncIterator[BoxCall]:
@@ -127,8 +133,7 @@ class GuardianBox:
             await pair.connect(answer, through)
 
         async def status() -> dict[str, Any]:
-            await asyncio.sleep(_STATUS_S)
-            return await self._client.status(call_id)
+            return await self.status(call_id)
 
         async def hang_up() -> None:
             await self._client.hang_up(call_id)
@@ -155,4 +160,4 @@ async def guardian_box(calls: int, more: Mapping[str, str] | None = None) -> Asy
         }
         async with running_server(Path(folder), settings) as url, CallClient(url) as client:
             server = next(process for process in psutil.Process().children() if process.pid not in before)
-            yield GuardianBox(client, server, Path(folder))
+            yield GuardianBox(url, client, server, Path(folder))

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -20,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from guardian.bench.script import Row, Script, Steps
+from guardian.bench.taker import account, taking
 from guardian.core.calls import CallEvent, CallEventType, CallSpec
 from guardian.core.clock import SteadyClock
 from guardian.core.delivery import Route
@@ -159,7 +157,7 @@ def _since(began: float, waits_ms: list[float], _: object) -> None:
 
 async def _sending(endpoints: int, events: int) -> Row:
     """What lies in the outbox, to a receiver in a process of its own."""
-    with _taker() as (port, process), _store("SQLite") as database:
+    with taking() as (port, process), _store("SQLite") as database:
         targets = [
             WebhookTarget(
                 f"hook-{number}", f"http://127.0.0.1:{port}/{number}", (_SECRET,), allow_private=True
@@ -196,10 +194,7 @@ async def _sending(endpoints: int, events: int) -> Row:
         cpu = time.process_time() - cpu
         for sink in sinks:
             await sink.close()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.close()
-        told_by_taker = json.loads(await asyncio.to_thread(process.stdout.readline))
+        told_by_taker = await asyncio.to_thread(account, process)
     return {
         "what": "sent",
         "store": "SQLite",
@@ -211,22 +206,6 @@ async def _sending(endpoints: int, events: int) -> Row:
         "cores": round(cpu / took, 2),
         "disordered": told_by_taker["disordered"] + wanted - sum(told_by_taker["taken"].values()),
     }
-
-
-@contextmanager
-def _taker() -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "guardian.bench.taker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    try:
-        assert process.stdout is not None
-        yield int(process.stdout.readline()), process
-    finally:
-        process.kill()
-        process.wait(20)
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
 
 
 def _desk(outbox: Outbox) -> Desk:

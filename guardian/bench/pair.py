@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,8 @@ from guardian.bench.proxy import Proxy
 from guardian.core.violations import Role
 from guardian.demo.peers import MouthTrack, Peer, incoming, new_peer
 from guardian.demo.voices import Line
+from guardian.rtc.compat.frames import EncodedFrame
+from guardian.rtc.compat.receiving import Receiver
 from guardian.rtc.convert import planes_of
 
 _BELIEVED_S = 10.0
@@ -136,6 +138,20 @@ class Pair:
             for role, pc in self._peers.items()
             for kind in ("audio", "video")
         ]
+
+    def decode_only(self, wanted: Collection[tuple[Role, str]]) -> None:
+        """Of what is received only this is decoded, by who receives and the kind; the rest is counted."""
+        for role, pc in self._peers.items():
+            for transceiver in pc.getTransceivers():
+                assert isinstance(transceiver.receiver, Receiver)
+                transceiver.receiver.decodes = (role, transceiver.kind) in wanted
+
+    def pass_on(self, role: Role, kind: str, sink: Callable[[EncodedFrame], None]) -> None:
+        """Has each frame of a kind that a role receives given to `sink`, still encoded."""
+        for transceiver in self._peers[role].getTransceivers():
+            if transceiver.kind == kind:
+                assert isinstance(transceiver.receiver, Receiver)
+                transceiver.receiver.pass_on(sink)
 
     async def close(self) -> None:
         """Hangs up."""

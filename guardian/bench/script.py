@@ -100,7 +100,7 @@ def _program(question: str | None = None) -> typer.Typer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wishes:
+class Wishes:
     """What was asked for on the command line."""
 
     quick: bool
@@ -118,12 +118,13 @@ def _command(scripts: Mapping[str, Script]) -> Callable[..., None]:
         plot: Annotated[Path | None, typer.Option("--plot", help="Draw the figures here, as SVG.")] = None,
         check: Annotated[bool, typer.Option("--check", help="Fail where a target is missed.")] = False,
     ) -> None:
-        _work(scripts, _Wishes(quick, json, plot, check))
+        work(scripts, Wishes(quick, json, plot, check))
 
     return main
 
 
-def _work(scripts: Mapping[str, Script], wishes: _Wishes) -> None:
+def work(scripts: Mapping[str, Script], wishes: Wishes) -> None:
+    """Measures, shows, writes and checks; exits as `run` does."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _PAGE)
     if wishes.plot is not None and all(script.drawing is None for script in scripts.values()):
         raise typer.BadParameter("There is nothing to draw for this question.")
@@ -156,7 +157,7 @@ def _work(scripts: Mapping[str, Script], wishes: _Wishes) -> None:
         raise typer.Exit(1)
 
 
-def _measured(script: Script, wishes: _Wishes) -> list[Row]:
+def _measured(script: Script, wishes: Wishes) -> list[Row]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         return run_until_told((script.quick if wishes.quick else script.whole)(Steps(progress)))

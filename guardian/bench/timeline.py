@@ -88,7 +88,7 @@ def _band(band: Band, seconds: float) -> str:
 
 
 def _seconds(y: float, seconds: float) -> str:
-    step = 10 if seconds > 20 else 2
+    step = next((step for step in (2, 10, 60, 300, 1800) if seconds <= 10 * step), 7200)
     return "".join(
         f'<text x="{at / seconds * _WIDE:.0f}" y="{y + 16}" text-anchor="middle">{at} s</text>'
         for at in range(0, int(seconds) + 1, step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -68,18 +69,26 @@ def speech(full: FullOption = False, json: JsonOption = None) -> None:
 
 
 @app.command()
-def call(full: FullOption = False, json: JsonOption = None) -> None:
-    """Delay and processor time of a whole call, beside a stock aiortc relay that does nothing."""
+def call(
+    full: FullOption = False,
+    json: JsonOption = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw the figures here, as SVG.")] = None,
+    most: Annotated[int | None, typer.Option("--most", help="Add no more calls than these.", min=1)] = None,
+) -> None:
+    """Delay and processor time of calls at once, up to the machine's limit, beside a stock aiortc relay."""
     from rich.console import Console
     from rich.table import Table
 
-    from guardian.bench.call import FULL, SHORT, measure
+    from guardian.bench.call import FULL, SHORT, carried, drawing, measure
     from guardian.bench.report import busy, write
 
     said = [sentence] if (sentence := busy()) else []
+    effort = FULL if full else SHORT
+    if most is not None:
+        effort = replace(effort, most=most)
     console = Console(highlight=False)
     with Console(stderr=True).status("measuring a direct call, a stock relay and Guardian"):
-        rows = measure(FULL if full else SHORT, said.append)
+        rows = measure(effort, said.append)
     table = Table(
         "",
         *(f"{row['size']}, {row['calls']} call{'s' if row['calls'] > 1 else ''}" for row in rows),
@@ -91,18 +100,22 @@ def call(full: FullOption = False, json: JsonOption = None) -> None:
             table.add_row(f"{name} ms {quantile}", *(_figure(row[key][quantile]) for row in rows))
     for quantile in ("p50", "p95"):
         table.add_row(f"protect ms {quantile}", *(_figure(row["protect_ms"][quantile]) for row in rows))
-    table.add_row("cores per call", *(_figure(row["cpu_per_call"]) for row in rows))
-    table.add_row("stock relay cores", *(_figure(row["stock_cpu_per_call"]) for row in rows))
-    table.add_row("memory MB (PSS)", *(_figure(row["rss_mb"]) for row in rows))
+    for key, name in (
+        ("cpu_per_call", "cores per call"),
+        ("stock_cpu_per_call", "stock relay cores, 1 call"),
+        ("own_mb_per_call", "MB per call, its own"),
+        ("shared_mb_per_call", "MB per call, of what is shared"),
+    ):
+        table.add_row(name, *(_figure(row[key]) for row in rows))
+    for key, name in (("over_budget", "over the budget"), ("curtain_frames", "curtains")):
+        table.add_row(f"pictures, {name}", *(f"{row[key]} of {row['frames']}" for row in rows))
     console.print(table)
-    for row in rows:
-        console.print(
-            f"{row['size']}: {row['over_budget']} of {row['frames']} pictures took more than the budget."
-        )
-    for sentence in dict.fromkeys(said):
+    for sentence in dict.fromkeys([*carried(rows), *said]):
         console.print(sentence, markup=False)
     if json is not None:
         write(json, rows)
+    if plot is not None:
+        plot.write_text(drawing(rows), encoding="utf-8")
 
 
 @app.command()

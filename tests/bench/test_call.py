@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian.bench import timecode
-from guardian.bench.call import Effort, measure
+from guardian.bench.call import Effort, carried, drawing, measure
+from guardian.bench.camera import Film
+from guardian.bench.ladder import Rung, too_many
 from guardian.bench.report import write
 
 ROW = {
@@ -39,12 +43,57 @@ def test_a_short_run_gives_whole_rows(tmp_path, weights):
     weights("face")
     weights("person")
     said = []
-    rows = measure(Effort(((640, 480),), (1,), 4.0, 3.0), said.append)
+    rows = measure(Effort(((640, 480),), 2, 2.0, 3.0), said.append)
     write(tmp_path / "call.json", rows)
-    (row,) = json.loads((tmp_path / "call.json").read_text("utf-8"))["results"]
+    row, *others = json.loads((tmp_path / "call.json").read_text("utf-8"))["results"]
+    assert [row["calls"], *(other["calls"] for other in others)] == [1, 2][: len(others) + 1]
+    assert others or row["too_many"]
     assert set(row) >= ROW
     for name in ("added_latency_ms", "stock_relay_latency_ms"):
         assert set(row[name]) == {"p50", "p95", "p99"}
         assert row[name]["p50"] is not None
     assert row["cpu_per_call"] > 0
     assert row["frames"] > 30
+
+
+def rung(calls, p95, too_many=None):
+    delays = {"p50": 20.0, "p95": p95, "p99": p95}
+    return {
+        "calls": calls,
+        "size": "640x480",
+        "cpu_per_call": 0.5,
+        "calls_per_core": 2.0,
+        "stock_cpu_per_call": 0.4,
+        "added_latency_ms": delays,
+        "stock_relay_latency_ms": delays,
+        "too_many": too_many,
+    }
+
+
+def test_what_a_machine_carries_is_told_and_drawn():
+    rows = [rung(1, 40.0), rung(2, 60.0), rung(3, 180.0, "pictures came 180 ms later at p95")]
+    (said,) = carried(rows)
+    assert said == (
+        "640x480: 2 calls at once, 2.0 for each core used; with 3 pictures came 180 ms later at p95."
+    )
+    assert carried(rows[:2])[0].endswith("more were not tried.")
+    assert "0 calls at once" in carried(rows[2:])[0]
+    drawn = ElementTree.fromstring(drawing(rows))
+    assert "180" in "".join(drawn.itertext())
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({}, None),
+        ({"seen_ms": []}, "no picture"),
+        ({"seen_ms": [300.0] * 100}, "ms later"),
+        ({"fps": 20.0}, "20 pictures a second"),
+        ({"frames": {"in": 100, "over_budget": 40, "curtain": 0}}, "40% of the pictures took more"),
+        ({"frames": {"in": 100, "over_budget": 0, "curtain": 3}}, "3% of the pictures were not shown"),
+    ],
+)
+def test_a_machine_that_has_enough_says_why(more, why):
+    calm = Rung(1, [30.0] * 100, 29.9, None, [], {"in": 100, "over_budget": 5, "curtain": 0}, [])
+    told = too_many(replace(calm, **more), Film((640, 480)), 5.0)
+    assert (told is None) if why is None else why in told

@@ -24,7 +24,7 @@ from guardian.bench.soundcode import PERIOD_S, CodedVoice, CodeEar, Heard, figur
 from guardian.core.violations import Role
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = ("call", "churn", "cost", "latency", "network", "rules", "vision")
+SCRIPTS = ("call", "churn", "cost", "latency", "network", "rules", "soak", "vision")
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

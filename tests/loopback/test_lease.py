@@ -99,7 +99,6 @@ async def leased(monkeypatch):
                 await shopper.close()
 
 
-
 def test_nothing_leaves_while_the_lease_is_over_and_all_goes_on_when_it_holds_again(monkeypatch):
     async def scenario():
         async with leased(monkeypatch) as running:
