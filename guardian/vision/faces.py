@@ -49,11 +49,14 @@ GLANCES = 1
 """Second glances in one look; what else is unsure is believed from `TURNED_SCORE` on."""
 GLANCE_SIDE = 64
 """Pixels a face has in a second glance, with as much again around it."""
-SMALL_SCORE, GLANCE_IOU = 0.3, 0.25
+DENIED, GLANCE_IOU = 0.3, 0.25
+"""Score below which a second glance has not found again what is small, or what the look was sure of; overlap
+from which on it is the same."""
 FOLLOWED, FOLLOW_SCORE = 2, 0.5
 """Faces of before that no look shows which are looked for in one picture, each where it should be; the score
 they need."""
 _NOBODY: F32 = np.zeros((0, 5), np.float32)
+_NOTHING: F32 = np.zeros(5, np.float32)
 TWIN_IOU, TWIN_REACH = 0.25, 0.675
 """In a turned copy a face seen upright is seen again beside itself: overlapping it by less than the first,
 with its middle nearer to that face's than this share of the sides."""
@@ -184,22 +187,25 @@ class TurningFaceFinder:
         side = found[:, 2:4].max(axis=1, initial=0)
         fit_for = (found[:, 4] >= look.score) & (side >= look.smallest * min(planes.size))
         found, side = np.asarray(found[fit_for], np.float32), side[fit_for]
-        doubtful = (found[:, 4] < look.sure) & (side > SMALLEST * min(planes.size))
+        unsure, large = found[:, 4] < look.sure, side > SMALL * min(planes.size)
+        doubtful = (unsure & (side > SMALLEST * min(planes.size))) | (large & (look.sure > 0))
         if look.degrees:
             other = ~_twins(found, known)
             found, side, doubtful = found[other], side[other], doubtful[other]
-        unsure = np.flatnonzero(doubtful & ~_among(found, known))
-        if not unsure.size:
+            unsure, large = unsure[other], large[other]
+        places = np.flatnonzero(doubtful & ~_among(found, known))
+        if not places.size:
             return found
-        small = side <= SMALL * min(planes.size)
         # The largest first: they hide most if they are wrong.
-        asked = unsure[np.argsort(-side[unsure])]
-        dropped = [
-            hit
-            for hit in asked[:GLANCES]
-            if not self._again(planes, found[hit], look, SMALL_SCORE if small[hit] else look.again)
-        ]
-        dropped += [hit for hit in asked[GLANCES:] if found[hit, 4] < TURNED_SCORE and not small[hit]]
+        asked = places[np.argsort(-side[places])]
+        dropped = []
+        for hit in asked[:GLANCES]:
+            again = self._again(planes, found[hit], look)
+            if again[4] < (look.again if large[hit] and unsure[hit] else DENIED):
+                dropped.append(hit)
+            elif again[4] > found[hit, 4]:
+                found[hit] = again
+        dropped += [hit for hit in asked[GLANCES:] if found[hit, 4] < TURNED_SCORE and large[hit]]
         return np.asarray(np.delete(found, dropped, axis=0), np.float32)
 
     def _follow(self, planes: Planes) -> list[F32]:
@@ -213,11 +219,13 @@ class TurningFaceFinder:
         found = (self._glance(planes, box, _FOLLOWING) for box in (lost[first:] + lost[:first])[:FOLLOWED])
         return [one[one[:, 4] >= FOLLOW_SCORE] for one in found]
 
-    def _again(self, planes: Planes, hit: F32, look: Look, least: float) -> bool:
-        """Whether a second glance at the place of a hit, alone and at the best size, finds it again."""
+    def _again(self, planes: Planes, hit: F32, look: Look) -> F32:
+        """What a second glance at the place of a hit finds there, alone and at the best size; nothing has
+        score 0."""
         wanted = Box(*(float(value) for value in hit[:4]))
         found = self._glance(planes, wanted, _Glance(1.0, GLANCE_SIDE, look.degrees, look.stretch))
-        return any(score >= least and Box(*box).iou(wanted) > GLANCE_IOU for *box, score in found.tolist())
+        there = [one for one in found if Box(*one[:4].tolist()).iou(wanted) > GLANCE_IOU]
+        return max(there, key=lambda one: float(one[4]), default=_NOTHING)
 
     def _glance(self, planes: Planes, at: Box, glance: _Glance) -> F32:
         """What is found at one place alone."""

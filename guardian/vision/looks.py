@@ -30,7 +30,8 @@ CLOSER_SCORE = 0.55
 """Score in a closer look that is believed at once: seen closely, hands and leaves look like faces."""
 SMALLEST, SMALL = 0.07, 0.12
 """Shares of the picture's shorter side: a face below the first is believed at once, for a second glance shows
-no more of it and little is hidden wrongly; one below the other need only not be denied."""
+no more of it and little is hidden wrongly; one below the other need only not be denied. One above it gets a
+second glance whatever its score: what a tile cuts off looks like another face, and hides much."""
 LARGE = 0.2
 """Share of the picture's shorter side from which on a face is one for the tiny copy."""
 TILE_SCALE = 0.8

@@ -357,6 +357,31 @@ def test_a_second_glance_is_for_what_is_not_known_yet():
         assert [round(face.score, 1) for face in answer.value] == [0.9]
 
 
+class CutsWhatItSeesClosely:
+    """A bright square: half of it in the closer look, whole in a second glance, and nothing anywhere else."""
+
+    name, multiple = "cuts what it sees closely", 32
+
+    def detect(self, bgr):
+        h, w = bgr.shape[:2]
+        left, top, side, high = cv2.boundingRect((bgr[:, :, 1] > 180).astype(np.uint8))
+        if (w, h) == (128, 96):
+            return np.array([[32, 24, 32, 48, 0.8]], np.float32)
+        found = [[left, top, side, high, 0.9]] if w == h and side else []
+        return np.array(found, np.float32).reshape(-1, 5)
+
+
+@pytest.mark.parametrize("square", [True, False])
+def test_a_second_glance_puts_what_is_large_in_its_place_or_denies_it_however_sure(square):
+    look = replace(WHOLE, area=128 * 96, sure=0.55)
+    finder = TurningFaceFinder(CutsWhatItSeesClosely(), lambda _w, _h: (Round(((look,),), every=1),))
+    picture = spot(160, 120, side=240) if square else spot(0, 0, side=2)
+    for answer in (finder.find(picture) for _ in range(3)):
+        assert isinstance(answer, Seen)
+        there = Box(160, 120, 240, 240)
+        assert [round(face.box.iou(there), 1) for face in answer.value] == ([1.0] if square else [])
+
+
 class SeesWhatIsShownLargeEnough:
     """A bright square, where it has 16 pixels or more."""
 
