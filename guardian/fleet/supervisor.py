@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from guardian.core.calls import Answer, CallEvent, CallEventType, CallSpec, Scope
+from guardian.core.capacity import Budget, Slots, size_in
 from guardian.core.config import WorkConfig
 from guardian.core.errors import CallExists, CallFailed, HostFull, NoSuchCall
 from guardian.core.frames import Mode
@@ -56,10 +57,18 @@ def call_process_command() -> tuple[str, ...]:
 class Supervisor:
     """The `CallHost` of one machine. Use as an async context manager; leaving it ends every call."""
 
-    def __init__(self, work: WorkConfig, desk: Desk, command: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        work: WorkConfig,
+        desk: Desk,
+        command: Sequence[str] | None = None,
+        slots: Slots | None = None,
+    ) -> None:
+        """slots: None: `limits.max_calls`, whatever calls cost."""
         self._work = work
         self._desk = desk
         self._command = tuple(command) if command is not None else call_process_command()
+        self._slots = slots or Slots(Budget.fixed(work.limits.max_calls), time.monotonic)
         self._workers: dict[str, Worker] = {}
         self._finished: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._tasks = asyncio.TaskGroup()
@@ -99,14 +108,22 @@ class Supervisor:
 
     # --- CallHost -----------------------------------------------------------------------------
 
+    def reserve(self, call_id: str) -> None:
+        """Takes a slot for a call that is to be opened, at once. HostFull."""
+        self._slots.reserve(call_id)
+
+    def release(self, call_id: str) -> None:
+        """Gives back the slot of a call that was not opened; one with a process has it until that is gone."""
+        if call_id not in self._workers:
+            self._slots.release(call_id)
+
     async def open(self, spec: CallSpec, rules: str = "") -> None:
         """Admits a call and starts its process. HostFull, CallExists, CallFailed."""
         if spec.call_id in self._workers or spec.call_id in self._finished:
             raise CallExists("A call with this call_id exists already; choose another.")
         if not self._accepting:
             raise HostFull("Guardian is shutting down; use another instance.", 30)
-        if len(self._workers) >= self._work.limits.max_calls:
-            raise HostFull("Every slot is taken; try again later or use another instance.", 5)
+        self._slots.reserve(spec.call_id)
         worker = Worker(spec, rules)
         self._workers[spec.call_id] = worker
         worker.task = self._tasks.create_task(self._attend(worker), name=f"call-{spec.call_id}")
@@ -190,7 +207,7 @@ class Supervisor:
 
     def capacity(self) -> tuple[int, int]:
         """(slots taken, slots in all)."""
-        return len(self._workers), self._work.limits.max_calls
+        return self._slots.counts()
 
     def calls(self) -> tuple[str, ...]:
         """Identifiers of the running calls."""
@@ -279,6 +296,7 @@ class Supervisor:
 
     def _beat(self, worker: Worker, message: Mapping[str, Any]) -> None:
         worker.status = _status(message)
+        self._slots.learn(worker.spec.call_id, size_in(worker.status))
         stuck_s = float(message.get("lane_age_s", 0.0))
         if stuck_s > self._work.limits.lane_stuck_s:
             logger.error("a video lane is stuck; the call process is killed")
@@ -329,6 +347,9 @@ class Supervisor:
             while len(self._finished) > _REMEMBERED:
                 self._finished.popitem(last=False)
         del self._workers[call_id]
+        if worker.ready.is_set():
+            self._slots.ended(call_id)
+        self._slots.release(call_id)
         worker.lost()
 
     async def _wait(self, worker: Worker) -> None:
