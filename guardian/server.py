@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import secrets
 import signal
 import socket
@@ -17,15 +18,20 @@ import uvicorn
 from guardian import __version__
 from guardian.aftermath import settle
 from guardian.audit_desk import ServerAudit
+from guardian.capacity import capacity
 from guardian.core.calls import CallEvent, CallEventType, CallSpec
+from guardian.core.capacity import Slots
 from guardian.core.config import IceServer, WorkConfig
-from guardian.core.errors import ConfigError, GuardianError, NoSuchCall, Unavailable
+from guardian.core.errors import ConfigError, GuardianError, NoSuchCall
 from guardian.core.ports import CallHost
+from guardian.core.readiness import Readiness, Status
 from guardian.core.turn import with_credentials
+from guardian.departure import Departure
 from guardian.ending import Ending
 from guardian.event_relay import EventRelay
 from guardian.events.envelope import Issuer
 from guardian.evidence_service import EvidenceService
+from guardian.listening import Web, listen
 from guardian.people_service import PeopleService
 from guardian.resources import resource, rules_folder
 from guardian.review_service import ReviewService
@@ -56,8 +62,9 @@ Ready = Callable[[str], None]
 
 _VOICE = Path(__file__).parent / "demo" / "clips" / "merchant_solicitation.ogg"
 _DRAIN_S = 3.0
-_AFTER_S = 5.0
-"""What may take longer than `server.stop_s`: the store's last words."""
+_LOOK_S = 0.2
+_DRAINING = "draining"
+_RETRY_MOST_S = 30
 _LEFT_S = 3.0
 """Everything has ended: how long threads may still wait for a disk."""
 
@@ -71,42 +78,44 @@ def run(settings: Settings, ready: Ready, make_host: HostMaker | None = None) ->
     ending = Ending()
     try:
         with contextlib.suppress(asyncio.CancelledError):
-            asyncio.run(_main(settings, ready, make_host or _supervisor, ending))
+            asyncio.run(_main(settings, ready, make_host, ending))
         ending.code = 0
     finally:
         ending.within(_LEFT_S)
 
 
-async def _main(settings: Settings, ready: Ready, make_host: HostMaker, ending: Ending) -> None:
-    stop = asyncio.Event()
+async def _main(settings: Settings, ready: Ready, make_host: HostMaker | None, ending: Ending) -> None:
+    departure = Departure(settings.server.drain_s, settings.server.stop_s, ending)
     loop = asyncio.get_running_loop()
-
-    def told() -> None:
-        stop.set()
-        ending.within(settings.server.stop_s + _AFTER_S)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
+    # Whoever sits at a terminal wants it to end; whoever sends SIGTERM has calls to think of.
+    for number, told in ((signal.SIGTERM, departure.gently), (signal.SIGINT, departure.at_once)):
         # Only the main thread hears signals; a server in another thread is ended by its task.
         with contextlib.suppress(ValueError, RuntimeError):
             loop.add_signal_handler(number, told)
-    async with serving(settings, make_host) as url:
+    async with serving(settings, make_host, departure) as url:
         ready(url)
         try:
-            await stop.wait()
-        finally:
-            ending.within(settings.server.stop_s + _AFTER_S)
+            await departure.asked.wait()
+        except BaseException:
+            departure.at_once()
+            raise
 
 
 @asynccontextmanager
-async def serving(settings: Settings, make_host: HostMaker) -> AsyncIterator[str]:
-    """The server as a context: the base url inside, everything ended after it."""
+async def serving(
+    settings: Settings, make_host: HostMaker | None = None, departure: Departure | None = None
+) -> AsyncIterator[str]:
+    """The server as a context: the base url inside, everything ended after it.
+
+    make_host: None: calls have processes of their own. departure: how the end is told; None: by leaving.
+    """
     keys = KeyFile(settings.api_keys_path)
     if not settings.server.loopback and keys.keyless():
         raise ConfigError(
             f"Without API keys Guardian listens on this machine only, not on {settings.server.host}: "
             "make a key with `guardian keys init`, or use --host 127.0.0.1."
         )
-    listener = _listen(settings.server.host, settings.server.port)
+    listener = listen(settings.server.host, settings.server.port)
     with contextlib.ExitStack() as undo:
         undo.callback(listener.close)
         lock = DataLock(settings.data_path)
@@ -115,9 +124,10 @@ async def serving(settings: Settings, make_host: HostMaker) -> AsyncIterator[str
         undo.callback(database.close)
         undo.enter_context(database.alone())
         server = _Server(settings, keys, listener, database)
+        departure = departure or Departure(0.0, settings.server.stop_s, Ending())
         undo.callback(server.close)
         try:
-            async with server.running(make_host) as url:
+            async with server.running(make_host or server.processes, departure) as url:
                 yield url
         except ExceptionGroup as group:
             raise _plain(group) from group
@@ -151,6 +161,8 @@ class _Server:
         self.people = PeopleService(settings, database, self.metrics) if settings.console.enabled else None
         views = TenantAudit(database)
         self.audit = ServerAudit(views)
+        found = capacity(settings)
+        self.slots = Slots(found.budget, time.monotonic)
         self.work = self.evidence.equipped(settings.work_config())
         self.keeper = RuleKeeper(rules_folder(self.work.speech.rules_dir))
         self.rules = RuleWatch(self.keeper, self._live, self.metrics)
@@ -171,6 +183,7 @@ class _Server:
         )
         self.host: CallHost | None = None
         self.calls: CallCollector | None = None
+        self.departure: Departure | None = None
         self.stopping = False
         self.stop_by = float("inf")
 
@@ -181,8 +194,9 @@ class _Server:
         self.desk.close(2.0)
 
     @asynccontextmanager
-    async def running(self, make_host: HostMaker) -> AsyncIterator[str]:
+    async def running(self, make_host: HostMaker, departure: Departure) -> AsyncIterator[str]:
         """Serves while inside; leaving stops accepting, ends the calls and lets events leave."""
+        self.departure = departure
         unfinished = await asyncio.to_thread(settle, self.relay.outbox, self.desk)
         if unfinished:
             self.log.warning("calls of the last run had not ended; they are told as failed", calls=unfinished)
@@ -204,11 +218,11 @@ class _Server:
                         async with asyncio.timeout(10):
                             await web.up.wait()
                         url = self._url()
-                        self.log.info("listening", url=url)
+                        self.log.info("listening", url=url, slots=host.capacity()[1])
                         yield url
                     finally:
+                        await self._drain(host, departure)
                         self.stopping = True
-                        self.stop_by = time.monotonic() + self.settings.server.stop_s
                         web.should_exit = True
                         self.log.info("stopping", calls=len(self.register.live()))
                         with contextlib.suppress(TimeoutError):
@@ -220,6 +234,26 @@ class _Server:
                 for task in side:
                     task.cancel()
                 await self.relay.close_sinks()
+
+    @asynccontextmanager
+    async def processes(self, work: WorkConfig, publish: Publish) -> AsyncIterator[CallHost]:
+        """Calls in processes of their own, on as many slots as this machine carries."""
+        from guardian.fleet.supervisor import Supervisor
+
+        async with Supervisor(work, publish, slots=self.slots) as host:
+            yield host
+
+    async def _drain(self, host: CallHost, departure: Departure) -> None:
+        """Calls go on, and are answered to, for the time they are given; then they are ended."""
+        if departure.left_s:
+            self.log.info("draining", calls=len(self.register.live()), seconds=round(departure.left_s, 1))
+        while departure.left_s and self.register.live():
+            await departure.pause(min(_LOOK_S, departure.left_s))
+        self.stop_by = time.monotonic() + self.settings.server.stop_s
+        if departure.asked.is_set() and not departure.hurried.is_set():
+            async with asyncio.TaskGroup() as tasks:
+                for call_id in self.register.live():
+                    tasks.create_task(host.hang_up(call_id, None, _DRAINING), name="drain")
 
     def publish(self, spec: CallSpec, event: CallEvent) -> None:
         """The desk the host knows; the register learns of calls that have ended."""
@@ -238,7 +272,7 @@ class _Server:
             self.evidence.hear(event)
             self.desk.publish(spec, event)
 
-    def _web(self, host: CallHost) -> _Web:
+    def _web(self, host: CallHost) -> Web:
         self.calls = CallCollector(self._statuses, host.capacity, self.relay.pending)
         self.metrics.watch(self.calls)
         parts = Parts(
@@ -274,7 +308,7 @@ class _Server:
             timeout_graceful_shutdown=2,
             timeout_keep_alive=10,
         )
-        return _Web(config)
+        return Web(config)
 
     def _web_config(self) -> WebConfig:
         server = self.settings.server
@@ -288,6 +322,8 @@ class _Server:
             body_timeout_s=server.body_timeout_s,
             requests_per_s=server.requests_per_s,
             requests_burst=server.requests_burst,
+            client_calls=self.settings.limits.client_calls,
+            client_calls_per_min=self.settings.limits.client_calls_per_min,
             token_s=self.settings.limits.token_s,
             default_mode=self.settings.default_mode,
             sfu_origins=self.work.media.sfu_origins,
@@ -318,62 +354,23 @@ class _Server:
                 with contextlib.suppress(NoSuchCall):
                     yield dict(self.host.status(call_id))
 
-    def _ready(self) -> str | None:
-        if self.stopping:
-            return "Guardian is stopping."
-        return self.relay.trouble() or (self.host.trouble() if self.host is not None else None)
+    def _ready(self) -> Readiness:
+        departure = self.departure
+        if departure is not None and (self.stopping or departure.asked.is_set()):
+            wait_s = max(1, min(_RETRY_MOST_S, math.ceil(departure.left_s)))
+            return Readiness(Status.DRAINING, "Guardian is stopping; use another instance.", wait_s)
+        trouble = self.relay.trouble() or (self.host.trouble() if self.host is not None else None)
+        if trouble is not None:
+            return Readiness(Status.FAILING, trouble)
+        if self.host is not None:
+            taken, slots = self.host.capacity()
+            if taken >= slots:
+                return Readiness(Status.FULL, "Every slot is taken.", self.slots.retry_after())
+        return Readiness(Status.READY)
 
     def _url(self) -> str:
         host, port = self.listener.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-class _Web(uvicorn.Server):
-    """Leaves signals to `_main`; says when it is up."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.up = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Sets `up` once requests are taken."""
-        await super().startup(sockets)
-        self.up.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Captures none."""
-        yield
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A bound socket. Unavailable in one sentence when the address is not to be had."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = sorted(found, key=lambda f: f[0] != socket.AF_INET)[0]
-        listener = socket.socket(family, kind, protocol)
-    except (OSError, UnicodeError) as error:
-        raise Unavailable(f"The address {host} is not one of this machine; choose another --host.") from error
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        if isinstance(error, PermissionError):
-            raise Unavailable(f"Port {port} needs rights this user lacks; choose one above 1023.") from error
-        raise Unavailable(
-            f"Port {port} on {host} is in use; end the other program or choose another --port."
-        ) from error
-    return listener
-
-
-@asynccontextmanager
-async def _supervisor(work: WorkConfig, publish: Publish) -> AsyncIterator[CallHost]:
-    from guardian.fleet.supervisor import Supervisor
-
-    async with Supervisor(work, publish) as host:
-        yield host
 
 
 def _plain(group: ExceptionGroup[Exception]) -> Exception:

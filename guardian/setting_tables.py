@@ -61,6 +61,7 @@ class ServerSettings(Section):
     body_timeout_s: float = Field(default=10.0, gt=0, le=120)
     requests_per_s: float = Field(default=50.0, gt=0)
     requests_burst: int = Field(default=200, ge=1)
+    drain_s: float = Field(default=10.0, ge=0, le=86_400)
     stop_s: float = Field(default=15.0, gt=0, le=600)
     demo_page: bool = True
     demo_sample: str = ""
@@ -74,7 +75,11 @@ class ServerSettings(Section):
 class LimitSettings(Section):
     """Bounds of a call and of the host; times in seconds."""
 
-    max_calls: int = Field(default=_LIMITS.max_calls, ge=1, le=10_000)
+    max_calls: Literal["auto"] | Annotated[int, Field(ge=1, le=10_000)] = "auto"
+    call_size: str = Field(default=_LIMITS.call_size, pattern=r"^[1-9]\d{1,4}x[1-9]\d{1,4}$")
+    headroom: float = Field(default=_LIMITS.headroom, ge=0, lt=1)
+    client_calls: int = Field(default=_LIMITS.client_calls, ge=1)
+    client_calls_per_min: float = Field(default=_LIMITS.client_calls_per_min, gt=0)
     max_call_s: float = Field(default=_LIMITS.max_call_s, gt=0)
     idle_s: float = Field(default=_LIMITS.idle_s, gt=0)
     token_s: float = Field(default=_LIMITS.token_s, gt=0)
@@ -85,6 +90,11 @@ class LimitSettings(Section):
     spares: int = Field(default=_LIMITS.spares, ge=0, le=100)
     calls_per_process: int = Field(default=_LIMITS.calls_per_process, ge=1, le=100)
     process_mb: float = Field(default=_LIMITS.process_mb, ge=0)
+
+    def read(self) -> CallLimits:
+        """Bounds of a call, and of the host where they are not counted from the machine."""
+        counted = {"max_calls"} if self.max_calls == "auto" else set()
+        return CallLimits(**self.model_dump(exclude=counted))
 
 
 class SecretSource(Section):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsError
 
-from guardian.core.config import CallLimits, SpeechConfig, VisionConfig, WorkConfig
+from guardian.core.config import SpeechConfig, VisionConfig, WorkConfig
 from guardian.core.errors import ConfigError
 from guardian.core.frames import Mode
 from guardian.resources import resource
@@ -114,7 +114,7 @@ class Settings(BaseSettings):
             speech=self.speech_config(),
             contacts=self.contacts.read(),
             media=self.media.read(),
-            limits=CallLimits(**self.limits.model_dump()),
+            limits=self.limits.read(),
             default_mode=self.default_mode,
         )
 

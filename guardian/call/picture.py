@@ -51,6 +51,7 @@ class PictureWay:
         self._outbox: Latest[SafeFrame] = Latest()
         self._protector: Protector | None = None
         self._size = _FIRST_SIZE
+        self._known_size: tuple[int, int] | None = None
         self._last_raw = -_CAMERA_OFF_S
         self._last_t = 0.0
         self._failed = False
@@ -63,6 +64,11 @@ class PictureWay:
     def lane_age_s(self) -> float:
         """How long the lane has been at its present frame."""
         return self._lane.age_s if self._protector is not None else 0.0
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of the last picture that was protected; None before the first."""
+        return self._known_size
 
     @property
     def replaced(self) -> int:
@@ -153,7 +159,7 @@ class PictureWay:
         stuck_s = self._config.limits.lane_stuck_s + _JUDGED_S
         safe, notes = await self._lane.run(lambda: protector.protect(raw), stuck_s)
         done = time.monotonic()
-        self._size = safe.planes.size
+        self._size = self._known_size = safe.planes.size
         self.account.protected(notes, Passage(raw.arrived, drained, taken, done))
         self._keep_up(protector, done, raw)
         if not self._allowed or notes.mode is not self._mode:

@@ -370,7 +370,7 @@ class CallSession:
             "legs": self.seats.status(),
             "media_t": round(now - self._began, 2),
             "coverage": self._coverage(),
-            "frames": {**snapshot["frames"], "replaced": self.picture.replaced},
+            "frames": {**snapshot["frames"], "replaced": self.picture.replaced, "size": self.picture.size},
             "latency": snapshot["latency"],
             "histograms": snapshot["histograms"],
             "counts": self._counts(),

@@ -167,6 +167,15 @@ class CallLimits:
     """Bounds of a call and of the host."""
 
     max_calls: int = 2
+    """Calls at once."""
+    call_size: str = "640x480"
+    """The size a call is expected to have, where slots are counted from the machine."""
+    headroom: float = 0.2
+    """The share of the machine that is left free then."""
+    client_calls: int = 1000
+    """Calls of one client at once."""
+    client_calls_per_min: float = 600.0
+    """Calls one client may ask for in a minute."""
     max_call_s: float = 4 * 3600.0
     idle_s: float = 120.0
     """A call nobody is connected to is ended after this long."""

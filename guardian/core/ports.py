@@ -199,6 +199,14 @@ class Sink(Protocol):
 class CallHost(Protocol):
     """Runs calls. Raises the errors of `guardian.core.errors` only."""
 
+    def reserve(self, call_id: str) -> None:
+        """Takes a slot for a call that is to be opened, at once. HostFull."""
+        ...
+
+    def release(self, call_id: str) -> None:
+        """Gives back the slot of a call that was not opened; idempotent."""
+        ...
+
     async def open(self, spec: CallSpec, rules: str = "") -> None:
         """Admits a call. rules: a packed `RuleBook`; empty: the call process reads those configured.
 

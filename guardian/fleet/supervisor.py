@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from guardian.core.calls import Answer, CallEvent, CallEventType, CallSpec, Scope
+from guardian.core.capacity import Budget, Slots, size_in
 from guardian.core.config import WorkConfig
 from guardian.core.errors import CallExists, CallFailed, HostFull, NoSuchCall
 from guardian.core.frames import Mode
@@ -53,12 +54,20 @@ def call_process_command() -> tuple[str, ...]:
 class Supervisor:
     """The `CallHost` of one machine. Use as an async context manager; leaving it ends every call."""
 
-    def __init__(self, work: WorkConfig, desk: Desk, command: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        work: WorkConfig,
+        desk: Desk,
+        command: Sequence[str] | None = None,
+        slots: Slots | None = None,
+    ) -> None:
+        """slots: None: `limits.max_calls`, whatever calls cost."""
         self.deaths: Counter[Death] = Counter()
         """Processes that died before their time, by why."""
         self._work = work
         self._desk = desk
         self._command = tuple(command) if command is not None else call_process_command()
+        self._slots = slots or Slots(Budget.fixed(work.limits.max_calls), time.monotonic)
         self._processes: list[Process] = []
         self._workers: dict[str, Worker] = {}
         self._finished: OrderedDict[str, dict[str, Any]] = OrderedDict()
@@ -115,6 +124,15 @@ class Supervisor:
 
     # --- CallHost -----------------------------------------------------------------------------
 
+    def reserve(self, call_id: str) -> None:
+        """Takes a slot for a call that is to be opened, at once. HostFull."""
+        self._slots.reserve(call_id)
+
+    def release(self, call_id: str) -> None:
+        """Gives back the slot of a call that was not opened; one with a process has it until that is gone."""
+        if call_id not in self._workers:
+            self._slots.release(call_id)
+
     async def open(self, spec: CallSpec, rules: str = "", lease_until: float | None = None) -> None:
         """Admits a call and has a process hold it. HostFull, CallExists, CallFailed.
 
@@ -124,9 +142,12 @@ class Supervisor:
             raise CallExists("A call with this call_id exists already; choose another.")
         if not self._accepting:
             raise HostFull("Guardian is shutting down; use another instance.", 30)
-        if len(self._workers) >= self._work.limits.max_calls:
-            raise HostFull("Every slot is taken; try again later or use another instance.", 5)
-        worker = Worker(spec, self._place())
+        self._slots.reserve(spec.call_id)
+        try:
+            worker = Worker(spec, self._place())
+        except BaseException:
+            self._slots.release(spec.call_id)
+            raise
         self._workers[spec.call_id] = worker
         try:
             reply = await worker.ask(
@@ -265,7 +286,7 @@ class Supervisor:
 
     def capacity(self) -> tuple[int, int]:
         """(slots taken, slots in all)."""
-        return len(self._workers), self._work.limits.max_calls
+        return self._slots.counts()
 
     def calls(self) -> tuple[str, ...]:
         """Identifiers of the running calls."""
@@ -339,7 +360,8 @@ class Supervisor:
             case Note.BEAT:
                 for call_id, one in message["calls"].items():
                     if call_id in process.calls:
-                        self._workers[call_id].status = _status(one)
+                        status = self._workers[call_id].status = _status(one)
+                        self._slots.learn(call_id, size_in(status))
             case Note.EVENT:
                 event = event_from_json(message["event"])
                 if event.call_id in process.calls:
@@ -368,6 +390,9 @@ class Supervisor:
                 self._finished.popitem(last=False)
         worker.process.calls.discard(call_id)
         del self._workers[call_id]
+        if worker.ready.is_set():
+            self._slots.ended(call_id)
+        self._slots.release(call_id)
         worker.gone.set()
 
     def _publish(self, spec: CallSpec, event: CallEvent) -> None:

@@ -47,6 +47,7 @@ class Admitted:
     spec: CallSpec
     metadata: Mapping[str, Any]
     legs: Mapping[Role, LegToken]
+    client: str = ""
     sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict)
     ended: str | None = None
     ended_at: str | None = None
@@ -61,15 +62,18 @@ class Register:
         self._calls: OrderedDict[str, Admitted] = OrderedDict()
 
     def admit(
-        self, spec: CallSpec, metadata: Mapping[str, Any], token_s: float
+        self, spec: CallSpec, metadata: Mapping[str, Any], token_s: float, client: str = ""
     ) -> dict[Role, tuple[str, float]]:
-        """Takes a call in; returns (token, wall clock expiry) per leg. CallExists."""
+        """Takes a call in; returns (token, wall clock expiry) per leg. CallExists.
+
+        client: who is answerable for it.
+        """
         if spec.call_id in self._calls:
             raise CallExists("This call_id is taken; use another one, or none to be given one.")
         expires = self._clock() + token_s
         tokens = {role: f"leg_{secrets.token_urlsafe(32)}" for role in Role}
         legs = {role: LegToken(_digest(token), expires) for role, token in tokens.items()}
-        self._calls[spec.call_id] = Admitted(spec, dict(metadata), legs)
+        self._calls[spec.call_id] = Admitted(spec, dict(metadata), legs, client)
         return {role: (token, expires) for role, token in tokens.items()}
 
     def withdraw(self, call_id: str) -> None:
@@ -96,6 +100,10 @@ class Register:
         # The copy is one step of the interpreter; metrics are gathered beside the event loop.
         calls = list(self._calls.items())
         return [call_id for call_id, call in calls if call.ended is None]
+
+    def held_by(self, client: str) -> int:
+        """How many calls a client has that have not ended."""
+        return sum(call.client == client and call.ended is None for call in self._calls.values())
 
     def hear(self, event: CallEvent, last: Mapping[str, Any]) -> bool:
         """Learns from an event that a call is over; True when it is news. last: its status now."""

@@ -36,6 +36,7 @@ from guardian.web import (
     rules,
     sign_in,
 )
+from guardian.web.clients import Clients
 from guardian.web.front import Front
 from guardian.web.parts import Parts
 
@@ -90,6 +91,7 @@ def create_app(parts: Parts) -> ASGIApp:
         redirect_slashes=False,
     )
     app.state.parts = parts
+    app.state.clients = Clients(parts)
     app.state.feeds = feed.Feeds(parts.review)
     app.add_exception_handler(access.Forbidden, access.forbidden)
     console.install(app)

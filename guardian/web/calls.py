@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from guardian.core.calls import CallEvent, CallEventType, CallSpec
-from guardian.core.errors import CallFailed, NoSuchCall, Unavailable
+from guardian.core.errors import CallFailed, HostFull, NoSuchCall, Unavailable
 from guardian.core.sfu import origin_of, urls_of
 from guardian.core.times import rfc3339
 from guardian.core.violations import Role
@@ -33,6 +33,7 @@ from guardian.web.bodies import (
     read,
     takes,
 )
+from guardian.web.clients import client_of
 from guardian.web.parts import Parts, parts_of
 from guardian.web.problems import Problem
 from guardian.web.rules import check_overlays
@@ -46,19 +47,24 @@ router = APIRouter(tags=["calls"])
 async def create(request: Request) -> Response:
     """Answers with a url and a token for each leg; 403 without consent, 503 when every slot is taken."""
     caller = require_caller(request)
-    body = await read(request, CreateCall)
     parts = parts_of(request)
-    unable = parts.ready()
-    if unable is not None:
-        raise Unavailable(unable)
+    client = client_of(request, caller)
+    request.app.state.clients.knock(client)
+    body = await read(request, CreateCall)
+    now = parts.ready()
+    if not now.able:
+        raise HostFull(now.reason or "Guardian takes no calls.", now.retry_after)
     spec = _spec(body, caller, parts)
     check_overlays(parts, caller.tenant, body.overlays)
-    rules = await asyncio.to_thread(parts.rules.packed, spec)
-    tokens = parts.register.admit(spec, body.metadata, parts.config.token_s)
+    request.app.state.clients.one_more(client)
+    # Whoever comes too late is told so before anything that takes long: nothing waits in between.
+    tokens = parts.register.admit(spec, body.metadata, parts.config.token_s, client)
     try:
-        await parts.host.open(spec, rules)
+        parts.host.reserve(spec.call_id)
+        await parts.host.open(spec, await asyncio.to_thread(parts.rules.packed, spec))
     except BaseException:
         parts.register.withdraw(spec.call_id)
+        parts.host.release(spec.call_id)
         raise
     base = parts.config.public_url or f"{request.scope['scheme']}://{request.headers.get('host', '')}"
     legs = {

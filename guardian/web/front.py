@@ -19,6 +19,7 @@ from guardian.core.errors import GuardianError
 from guardian.core.rate import Rates
 from guardian.web import sessions
 from guardian.web.access import identify
+from guardian.web.clients import client_of
 from guardian.web.parts import Parts
 from guardian.web.problems import Problem, of_error, response
 
@@ -91,8 +92,7 @@ class Front:
                 raise Problem(503, "Too many requests are under way; wait a little.", {"Retry-After": "1"})
             # The keys are looked at after the rate of the address, so that guessing is slow.
             caller = identify(self._parts, connection)
-            name = f"key:{caller.key_id}" if caller and caller.key_id else f"peer:{peer}"
-            wait = self._rates.wait(name)
+            wait = self._rates.wait(client_of(connection, caller))
             if wait > 0:
                 raise Problem(429, "Too many requests; wait a little.", {"Retry-After": str(math.ceil(wait))})
         if self._parts.keyless():

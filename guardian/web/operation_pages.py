@@ -71,7 +71,7 @@ async def _present(request: Request) -> dict[str, Any]:
         "dead": str(sum(one.dead for one in endpoints)),
     }
     return {
-        "ready": parts.ready() or words["ops_ready"],
+        "ready": parts.ready().reason or words["ops_ready"],
         "figures": figures,
         "calls": [_row(spec, status, words) for spec, status in live[:_MOST]],
         "stages": _stages([status for _, status in live], words),

@@ -42,11 +42,17 @@ async def livez() -> Response:
 
 @router.get("/readyz", tags=["probes"], summary="The server can take calls")
 async def readyz(request: Request) -> Response:
-    """503 with the reason while it cannot."""
-    reason = parts_of(request).ready()
-    if reason is not None:
-        raise Problem(503, reason, {"Retry-After": "2"})
-    return JSONResponse({"status": "ready"})
+    """200 while it is ready or full; 503 while starting, draining or failing. `state` says which."""
+    parts = parts_of(request)
+    now = parts.ready()
+    taken, slots = parts.host.capacity()
+    about = {"state": now.status.value, "slots": {"taken": taken, "all": slots}}
+    if not now.able:
+        raise Problem(
+            503, now.reason or "Guardian takes no calls.", {"Retry-After": str(now.retry_after)}, about
+        )
+    reason = {"reason": now.reason} if now.reason else {}
+    return JSONResponse({"status": now.status.value, **about, **reason})
 
 
 @router.get("/metrics", tags=["probes"], summary="Prometheus")

@@ -18,6 +18,7 @@ from guardian.core.evidence_desk import EvidenceDesk
 from guardian.core.frames import Mode
 from guardian.core.people_desk import PeopleDesk
 from guardian.core.ports import CallHost
+from guardian.core.readiness import Readiness
 from guardian.core.review_desk import AppealDesk, ReviewDesk
 from guardian.core.rule_desk import RuleDesk
 from guardian.web.admission import Register
@@ -52,6 +53,8 @@ class WebConfig:
     body_timeout_s: float = 10.0
     requests_per_s: float = 50.0
     requests_burst: int = 200
+    client_calls: int = 1000
+    client_calls_per_min: float = 600.0
     token_s: float = 600.0
     default_mode: Mode = Mode.PRIVATE
     sfu_origins: tuple[str, ...] = ()
@@ -63,7 +66,7 @@ class Parts:
     """The application's surroundings.
 
     publish: takes an event; the future is done when it is on the disk. newest: that of the last event taken.
-    ready: None, or why not.
+    ready: whether calls can be taken, and why not.
     events_of: (call, after sequence) -> event bodies in order; waits for the disk. count: (method, status)
     of each answer. metrics: (body, content type). ice_servers: what one leg is told, with credentials of
     its own. stopping: whether the server ends, as answers without an end have to. console: None while it is
@@ -76,7 +79,7 @@ class Parts:
     keys: KeyFile
     publish: Callable[[CallSpec, CallEvent], Future[Any]]
     newest: Callable[[], Future[Any] | None]
-    ready: Callable[[], str | None]
+    ready: Callable[[], Readiness]
     events_of: Callable[[str, int], Sequence[bytes]]
     metrics: Callable[[], tuple[bytes, str]]
     ice_servers: Callable[[], Sequence[IceServer]]

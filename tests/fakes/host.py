@@ -28,12 +28,21 @@ class FakeHost:
         self.places: list[tuple[str, Role, Place]] = []
         self.offers = 0
         self.expected = ""
+        self.reserved: set[str] = set()
+
+    def reserve(self, call_id: str) -> None:
+        if call_id not in self.reserved and len(self.calls.keys() | self.reserved) >= self.slots:
+            raise HostFull("Every slot is taken; try again in 7 seconds.", retry_after=7)
+        self.reserved.add(call_id)
+
+    def release(self, call_id: str) -> None:
+        self.reserved.discard(call_id)
 
     async def open(self, spec: CallSpec, rules: str = "") -> None:
         if spec.call_id in self.calls:
             raise CallExists("This call_id is taken.")
-        if len(self.calls) >= self.slots:
-            raise HostFull("Every slot is taken; try again in 7 seconds.", retry_after=7)
+        self.reserve(spec.call_id)
+        self.reserved.discard(spec.call_id)
         self.calls[spec.call_id] = spec
         self.modes[spec.call_id] = spec.mode
         self.rules[spec.call_id] = rules
