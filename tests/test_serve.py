@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 ENV = {name: value for name, value in os.environ.items() if not name.startswith("GUARDIAN_")}
+ENV["GUARDIAN_SERVER__DRAIN_S"] = "0"
 GUARDIAN = [sys.executable, "-m", "guardian"]
 
 

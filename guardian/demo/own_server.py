@@ -20,6 +20,9 @@ data_dir = {data}
 [limits]
 # One call is shown, and nothing is to load beside it.
 spares = 0
+[server]
+# Whoever ends the demo has seen enough of its call.
+drain_s = 0
 [events]
 file = "../events.jsonl"
 [review]

@@ -29,7 +29,8 @@ def command(folder, *before, more="", program="raising"):
     """before: what starts it, a program and its words. more: lines of its settings."""
     config = folder / "guardian.toml"
     config.write_text(
-        f"data_dir = {json.dumps(str(folder / 'data'))}\n[server]\nport = 0\nrequests_per_s = 10000\n"
+        f"data_dir = {json.dumps(str(folder / 'data'))}\n"
+        "[server]\nport = 0\ndrain_s = 0\nrequests_per_s = 10000\n"
         f"{more}\n{few_rules(folder)}",
         encoding="utf-8",
     )

@@ -60,7 +60,7 @@ class Site:
         (self.folder / "secret").write_text(SECRET)
         self.config.write_text(
             f"data_dir = {json.dumps(str(self.folder / 'data'))}\n"
-            "[server]\nport = 0\nrequests_per_s = 10000\nrequests_burst = 10000\n"
+            "[server]\nport = 0\ndrain_s = 0\nrequests_per_s = 10000\nrequests_burst = 10000\n"
             f"[store]\nurl = {json.dumps(self.store_url)}\n"
             "[events]\n"
             f"retry_s = {[0.1] * 100}\n"

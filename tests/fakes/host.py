@@ -100,7 +100,7 @@ class FakeHost:
         }
 
     def capacity(self) -> tuple[int, int]:
-        return len(self.calls), self.slots
+        return len(self.calls.keys() | self.reserved), self.slots
 
     def _known(self, call_id: str) -> None:
         if call_id not in self.calls:

@@ -70,6 +70,8 @@ def serving(
     prefix: tuple[str, ...] = (),
     media: str = "",
     limits: str = "spares = 0\n",
+    slots: int = 4,
+    drain_s: float = 0,
 ) -> Iterator[Server]:
     """`guardian serve` (or one whose calls break) on a free port, stopped at the end.
 
@@ -80,7 +82,8 @@ def serving(
     config.write_text(
         f"data_dir = {json.dumps(str(folder))}\n"
         f"[events]\nfile = {json.dumps(str(folder / 'events.jsonl'))}\n"
-        f"[limits]\nmax_calls = 4\nlane_stuck_s = 3.0\nstart_s = 30.0\n{limits}"
+        f"[server]\ndrain_s = {drain_s}\n"
+        f"[limits]\nmax_calls = {slots}\nlane_stuck_s = 3.0\nstart_s = 30.0\n{limits}"
         f"[media]\n{STEADY}{media}",
         encoding="utf-8",
     )
@@ -101,7 +104,8 @@ def serving(
         assert found, f"the server did not start: {(folder / 'serve.log').read_text('utf-8')}"
         yield Server(found[1], process, folder)
     finally:
-        process.send_signal(signal.SIGTERM)
+        # It does not wait for calls.
+        process.send_signal(signal.SIGINT)
         try:
             process.wait(30)
         except subprocess.TimeoutExpired:

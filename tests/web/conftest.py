@@ -26,6 +26,7 @@ class Running:
     settings: Settings
     publish: Callable
     client: httpx.Client
+    call_soon: Callable
 
     @property
     def port(self) -> int:
@@ -75,7 +76,8 @@ def running(settings: Settings, host: FakeHost | Callable) -> Iterator[Running]:
         raise found["error"]
     try:
         with httpx.Client(base_url=found["url"], trust_env=False, timeout=20) as client:
-            yield Running(found["url"], host, settings, found["publish"], client)
+            call_soon = found["loop"].call_soon_threadsafe
+            yield Running(found["url"], host, settings, found["publish"], client, call_soon)
     finally:
         found["loop"].call_soon_threadsafe(found["stop"].set)
         thread.join(20)
