@@ -11,7 +11,6 @@ from guardian.telemetry.machine import Machine, machine
 
 _SERVER_MB = 250.0
 """What the server process itself takes."""
-_SPARES = 1
 _MEMORY_UNKNOWN = float("inf")
 
 
@@ -41,6 +40,6 @@ def capacity(settings: Settings, here: Machine | None = None) -> Capacity:
     expected = size_of(limits.call_size)
     share = 1.0 - limits.headroom
     memory = found.memory.value if found.memory else _MEMORY_UNKNOWN
-    spares_mb = _SPARES * costs.of(expected).mb
+    spares_mb = limits.spares * costs.of(expected).mb
     room = Load(found.cores.value * share, memory * share).without(Load(0.0, _SERVER_MB + spares_mb))
     return Capacity(Budget(room, costs, expected), found, measured)

@@ -20,7 +20,7 @@ from guardian.aftermath import settle
 from guardian.audit_desk import ServerAudit
 from guardian.capacity import capacity
 from guardian.core.calls import CallEvent, CallEventType, CallSpec
-from guardian.core.capacity import Slots
+from guardian.core.capacity import FULL, Slots
 from guardian.core.config import IceServer, WorkConfig
 from guardian.core.errors import ConfigError, GuardianError, NoSuchCall
 from guardian.core.ports import CallHost
@@ -365,7 +365,7 @@ class _Server:
         if self.host is not None:
             taken, slots = self.host.capacity()
             if taken >= slots:
-                return Readiness(Status.FULL, "Every slot is taken.", self.slots.retry_after())
+                return Readiness(Status.FULL, FULL, self.slots.retry_after())
         return Readiness(Status.READY)
 
     def _url(self) -> str:

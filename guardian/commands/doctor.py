@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import subprocess
@@ -16,6 +15,7 @@ from typing import Annotated
 import typer
 
 from guardian.core.errors import GuardianError, ModelMissing, Unavailable
+from guardian.telemetry.machine import machine
 
 MIB = 1 << 20
 CALL_MIB = 300
@@ -88,6 +88,7 @@ def examine(port: int | None) -> Iterator[Check]:
     yield _python()
     yield _cores()
     yield _memory()
+    yield _slots()
     for module, loss in NEEDED.items():
         yield _engine(module, Verdict.FAIL, loss)
     for module, loss in USEFUL.items():
@@ -106,13 +107,11 @@ def _python() -> Check:
 
 
 def _cores() -> Check:
-    cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    quota = _words("/sys/fs/cgroup/cpu.max", 2)
-    if quota and quota[0] != "max":
-        cores = min(cores, int(quota[0]) / int(quota[1]))
-    if cores >= 1:
-        return Check("cores", Verdict.OK, f"{cores:g}")
-    return Check("cores", Verdict.WARN, f"{cores:g}", "Allow at least one core; pictures will come late.")
+    cores = machine().cores
+    found = f"{cores.value:g} ({cores.by})"
+    if cores.value >= 1:
+        return Check("cores", Verdict.OK, found)
+    return Check("cores", Verdict.WARN, found, "Allow at least one core; pictures will come late.")
 
 
 def _memory() -> Check:
@@ -129,6 +128,28 @@ def _memory() -> Check:
         advice = f"Free some memory or raise the limit: a call takes up to {CALL_MIB} MiB."
         return Check("memory", Verdict.WARN, f"{free} MiB free", advice)
     return Check("memory", Verdict.OK, f"{free} MiB free")
+
+
+def _slots() -> Check:
+    """How many calls `guardian serve` takes at once here, and by which figures."""
+    from guardian.capacity import capacity
+    from guardian.settings import load
+
+    try:
+        settings = load()
+        found = capacity(settings)
+    except GuardianError as error:
+        return Check("calls at once", Verdict.WARN, "not known", str(error))
+    limits = settings.limits
+    if limits.max_calls != "auto":
+        return Check("calls at once", Verdict.OK, f"{found.slots} (`limits.max_calls`)")
+    cost = found.budget.costs.of(found.budget.expected)
+    by = f"measured {found.measured.measured_at[:10]}" if found.measured else "shipped figures"
+    what = f"{found.slots} ({limits.call_size}: {cost.cores:.2f} core, {cost.mb:.0f} MiB each; {by})"
+    if not found.budget.room.holds(cost):
+        advice = "There is room for less than one: pictures will come late. Allow more cores or memory."
+        return Check("calls at once", Verdict.WARN, what, advice)
+    return Check("calls at once", Verdict.OK, what)
 
 
 def _engine(module: str, verdict: Verdict, loss: str) -> Check:

@@ -17,7 +17,7 @@ from guardian.core.ports import Clock
 Size = tuple[int, int]
 """Width and height of a picture."""
 
-_FULL = "Every slot is taken; try again later or use another instance."
+FULL = "Every slot is taken; try again later or use another instance."
 _CLOSE = 1e-9
 _MOST = 10_000
 _TYPICAL_S = 120.0
@@ -121,7 +121,7 @@ class Slots:
         if call_id in self._held:
             return
         if self._held and not self._free():
-            raise HostFull(_FULL, self.retry_after())
+            raise HostFull(FULL, self.retry_after())
         self._held[call_id] = _Held(self._clock(), self._expected)
 
     def learn(self, call_id: str, size: Size) -> None:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from guardian.core.calls import CallEvent, CallEventType, CallSpec
-from guardian.core.errors import CallFailed, HostFull, NoSuchCall, Unavailable
+from guardian.core.errors import CallFailed, NoSuchCall, Unavailable
 from guardian.core.sfu import origin_of, urls_of
 from guardian.core.times import rfc3339
 from guardian.core.violations import Role
@@ -51,9 +51,6 @@ async def create(request: Request) -> Response:
     client = client_of(request, caller)
     request.app.state.clients.knock(client)
     body = await read(request, CreateCall)
-    now = parts.ready()
-    if not now.able:
-        raise HostFull(now.reason or "Guardian takes no calls.", now.retry_after)
     spec = _spec(body, caller, parts)
     check_overlays(parts, caller.tenant, body.overlays)
     request.app.state.clients.one_more(client)

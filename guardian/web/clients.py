@@ -7,12 +7,15 @@ import time
 
 from starlette.requests import HTTPConnection
 
+from guardian.core.errors import HostFull
 from guardian.core.rate import Rates
+from guardian.core.readiness import Status
 from guardian.web.access import Caller
 from guardian.web.parts import Parts
 from guardian.web.problems import Problem
 
 _ANOTHER_S = 10
+_FULL = "Guardian takes no calls now; use another instance."
 
 
 def client_of(connection: HTTPConnection, caller: Caller | None) -> str:
@@ -20,6 +23,13 @@ def client_of(connection: HTTPConnection, caller: Caller | None) -> str:
     if caller is not None and caller.key_id is not None:
         return f"key:{caller.key_id}"
     return f"peer:{connection.client.host if connection.client else ''}"
+
+
+def room(parts: Parts) -> None:
+    """HostFull when every slot is taken, or when no calls are taken for another reason."""
+    now = parts.ready()
+    if now.status is not Status.READY:
+        raise HostFull(now.reason or _FULL, now.retry_after)
 
 
 class Clients:

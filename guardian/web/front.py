@@ -19,7 +19,7 @@ from guardian.core.errors import GuardianError
 from guardian.core.rate import Rates
 from guardian.web import sessions
 from guardian.web.access import identify
-from guardian.web.clients import client_of
+from guardian.web.clients import client_of, room
 from guardian.web.parts import Parts
 from guardian.web.problems import Problem, of_error, response
 
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 _LEG = re.compile(r"^/v1/calls/[^/]+/(shopper|merchant|sessions/[^/]+)$")
 _NAMED = re.compile(r"(/v1/(?:calls|media)/)[^/]+|(/v1/participants/).+")
 _PROBES = ("/livez", "/readyz")
+_CALLS = "/v1/calls"
 _AT_ONCE = 256
 _DRAIN_BYTES = 8 * 1024 * 1024
 _DRAIN_S = 2.0
@@ -95,6 +96,9 @@ class Front:
             wait = self._rates.wait(client_of(connection, caller))
             if wait > 0:
                 raise Problem(429, "Too many requests; wait a little.", {"Retry-After": str(math.ceil(wait))})
+            if caller is not None and scope["method"] == "POST" and path == _CALLS:
+                # Before the body and all that costs: of many at once the last is told soon too.
+                room(self._parts)
         if self._parts.keyless():
             self._guard_loopback(peer, connection.headers)
 
