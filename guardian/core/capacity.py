@@ -20,6 +20,7 @@ Size = tuple[int, int]
 FULL = "Every slot is taken; try again later or use another instance."
 _CLOSE = 1e-9
 _MOST = 10_000
+_LARGEST = (1 << 16, 1 << 16)
 _TYPICAL_S = 120.0
 """How long a call is thought to last before one has ended here."""
 _WEIGHT = 0.2
@@ -94,7 +95,7 @@ class Budget:
     @classmethod
     def fixed(cls, calls: int) -> Budget:
         """So many calls, whatever they cost."""
-        return cls(Load(calls, math.inf), Costs({(1, 1): Load(1.0, 0.0)}), (1, 1))
+        return cls(Load(calls, math.inf), Costs({_LARGEST: Load(1.0, 0.0)}), _LARGEST)
 
 
 @dataclass(slots=True)

@@ -145,6 +145,14 @@ def event_from_json(value: Mapping[str, Any]) -> CallEvent:
     return CallEvent(**{**value, "type": CallEventType(value["type"])})
 
 
+def status_in(message: Mapping[str, Any]) -> dict[str, Any]:
+    """The status of a call that a message carries. ValueError."""
+    status = message["status"]
+    if not isinstance(status, dict):
+        raise ValueError("a status is an object")
+    return status
+
+
 class Link:
     """One end of the socket pair."""
 

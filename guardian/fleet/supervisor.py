@@ -11,17 +11,16 @@ import logging
 import secrets
 import sys
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from functools import partial
 from math import ceil
 from types import TracebackType
 from typing import Any, Self
 
-from guardian.core.calls import Answer, CallEvent, CallEventType, CallSpec, Scope
+from guardian.core.calls import Answer, CallEvent, CallSpec, Scope
 from guardian.core.capacity import Budget, Slots, size_in
 from guardian.core.config import WorkConfig
 from guardian.core.errors import CallExists, CallFailed, HostFull, NoSuchCall
@@ -30,14 +29,14 @@ from guardian.core.sfu import Place
 from guardian.core.starts import Starts
 from guardian.core.turn import with_credentials
 from guardian.core.violations import Role
-from guardian.fleet.messages import Action, Note, event_from_json, spec_to_json
+from guardian.fleet.finished import Finished, failed
+from guardian.fleet.messages import Action, Note, event_from_json, spec_to_json, status_in
 from guardian.fleet.process import Bounds, Death, Process
 from guardian.fleet.spares import Making, Spares
 from guardian.fleet.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-_REMEMBERED = 1000
 _END_S = 8.0
 _SPARE = "--spare"
 _WARM_S = 120.0
@@ -70,7 +69,7 @@ class Supervisor:
         self._slots = slots or Slots(Budget.fixed(work.limits.max_calls), time.monotonic)
         self._processes: list[Process] = []
         self._workers: dict[str, Worker] = {}
-        self._finished: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._finished = Finished()
         self._starts = Starts()
         making = Making(
             begin=partial(self._begin, _SPARE),
@@ -158,7 +157,7 @@ class Supervisor:
                 rules=rules,
                 lease_until=lease_until,
             )
-            worker.status = _status(reply)
+            worker.status = status_in(reply)
         except (CallFailed, ValueError) as error:
             self._not_begun(worker)
             raise CallFailed(
@@ -280,8 +279,9 @@ class Supervisor:
         if worker is not None:
             status = {**worker.status, "process": worker.process.figures}
             return {"call_id": call_id, "state": "open", "ended_reason": None, **status}
-        if call_id in self._finished:
-            return self._finished[call_id]
+        finished = self._finished.get(call_id)
+        if finished is not None:
+            return finished
         raise NoSuchCall("There is no call with this call_id.")
 
     def capacity(self) -> tuple[int, int]:
@@ -360,7 +360,7 @@ class Supervisor:
             case Note.BEAT:
                 for call_id, one in message["calls"].items():
                     if call_id in process.calls:
-                        status = self._workers[call_id].status = _status(one)
+                        status = self._workers[call_id].status = status_in(one)
                         self._slots.learn(call_id, size_in(status))
             case Note.EVENT:
                 event = event_from_json(message["event"])
@@ -368,7 +368,7 @@ class Supervisor:
                     self._publish(self._workers[event.call_id].spec, event)
             case Note.ENDED if message["call"] in process.calls:
                 worker = self._workers[message["call"]]
-                worker.status, worker.ended_reason = _status(message), str(message["reason"])
+                worker.status, worker.ended_reason = status_in(message), str(message["reason"])
                 self._settle(worker)
                 if not process.calls:
                     process.leave()
@@ -376,18 +376,10 @@ class Supervisor:
     def _settle(self, worker: Worker) -> None:
         """A call is over: it is told, remembered, and its slot is free."""
         call_id = worker.spec.call_id
-        died = worker.ended_reason is None
         if worker.ready.is_set():
-            if died:
-                self._publish(worker.spec, _failed(worker))
-            self._finished[call_id] = {
-                "call_id": call_id,
-                "state": "failed" if worker.ended_reason in (None, "failed") else "ended",
-                "ended_reason": "the call process died" if died else worker.ended_reason,
-                **{key: value for key, value in worker.status.items() if key != "histograms"},
-            }
-            while len(self._finished) > _REMEMBERED:
-                self._finished.popitem(last=False)
+            if worker.ended_reason is None:
+                self._publish(worker.spec, failed(worker))
+            self._finished.add(worker)
         worker.process.calls.discard(call_id)
         del self._workers[call_id]
         if worker.ready.is_set():
@@ -401,19 +393,3 @@ class Supervisor:
         except Exception:
             # The call must go on; the desk alarms about its own store.
             logger.exception("an event could not be kept")
-
-
-def _failed(worker: Worker) -> CallEvent:
-    """What is told of a call whose process died."""
-    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    media_t = worker.status.get("media_t")
-    t = float(media_t) if isinstance(media_t, int | float) else 0.0
-    left = {"role": None, "reason": "failed"}
-    return CallEvent(worker.spec.call_id, CallEventType.CALL_LEFT, at, t, left)
-
-
-def _status(message: Mapping[str, Any]) -> dict[str, Any]:
-    status = message["status"]
-    if not isinstance(status, dict):
-        raise ValueError("a status is an object")
-    return status

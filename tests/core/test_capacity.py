@@ -149,3 +149,11 @@ def test_nothing_that_happens_lets_in_more_than_there_is_room_for(cores, mb, cos
 )
 def test_the_size_of_a_call_is_in_its_status(status, size):
     assert size_in(status) == size
+
+
+def test_a_fixed_number_of_calls_holds_whatever_their_size():
+    ledger = Slots(Budget.fixed(2), Time())
+    ledger.reserve("a")
+    ledger.learn("a", (3840, 2160))
+    ledger.reserve("b")
+    assert ledger.counts() == (2, 2)
