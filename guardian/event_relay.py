@@ -70,6 +70,10 @@ class EventRelay:
 
     async def drain(self, until: float) -> None:
         """Gives what can leave at once the time to leave, until `until` (monotonic seconds)."""
+        newest = self.desk.newest
+        if newest is not None:
+            # What is being written waits no more, and is not yet to be seen.
+            await asyncio.wait([asyncio.wrap_future(newest)], timeout=max(0.0, until - time.monotonic()))
         while time.monotonic() < until:
             try:
                 looks = [
