@@ -5,14 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import uvicorn
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from guardian.core.errors import Unavailable
+from guardian.core.readiness import Status
+from guardian.web.problems import Problem, response
+from guardian.web.protocol import PlainProtocol
+
+_UP_S = 10.0
+_SHUT_S = 4.0
 
 
-class Web(uvicorn.Server):
+class _Web(uvicorn.Server):
     """Leaves signals to the server; says when it is up."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -28,6 +37,78 @@ class Web(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Captures none."""
         yield
+
+
+async def starting(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers while there is no application yet: it lives, and is not ready."""
+    if scope["type"] != "http":
+        return
+    if scope["path"] == "/livez":
+        await JSONResponse({"status": "alive"})(scope, receive, send)
+        return
+    detail = "Guardian is starting; ask again in a moment."
+    await response(Problem(503, detail, {"Retry-After": "2"}, {"state": Status.STARTING.value}))(
+        scope, receive, send
+    )
+
+
+class Door:
+    """Whoever is at the port. app: who answers; `starting` until there is somebody else."""
+
+    def __init__(self) -> None:
+        self.app: ASGIApp = starting
+        self._web = _Web(
+            uvicorn.Config(
+                self,
+                http=PlainProtocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=2,
+                timeout_keep_alive=10,
+            )
+        )
+        self._shut = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection's request."""
+        await self.app(scope, receive, send)
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Takes requests until it is shut."""
+        try:
+            await self._web.serve(sockets=[listener])
+        finally:
+            self._shut.set()
+
+    async def open(self) -> None:
+        """Waits until requests are taken. TimeoutError."""
+        async with asyncio.timeout(_UP_S):
+            await self._web.up.wait()
+
+    async def shut(self) -> None:
+        """Takes no more requests; those under way may be finished, within bounds."""
+        self._web.should_exit = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SHUT_S):
+                await self._shut.wait()
+
+
+@asynccontextmanager
+async def answering(listener: socket.socket) -> AsyncIterator[Door]:
+    """Requests are taken while inside."""
+    async with asyncio.TaskGroup() as tasks:
+        door = Door()
+        serving = tasks.create_task(door.serve(listener), name="http")
+        try:
+            await door.open()
+            yield door
+        finally:
+            await door.shut()
+            serving.cancel()
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-import uvicorn
+from starlette.types import ASGIApp
 
 from guardian import __version__
 from guardian.aftermath import settle
@@ -31,7 +31,7 @@ from guardian.ending import Ending
 from guardian.event_relay import EventRelay
 from guardian.events.envelope import Issuer
 from guardian.evidence_service import EvidenceService
-from guardian.listening import Web, listen
+from guardian.listening import Door, answering, listen
 from guardian.people_service import PeopleService
 from guardian.resources import resource, rules_folder
 from guardian.review_service import ReviewService
@@ -54,7 +54,6 @@ from guardian.web.admission import Register
 from guardian.web.app import create_app
 from guardian.web.keyfile import KeyFile
 from guardian.web.parts import DemoPage, Parts, WebConfig
-from guardian.web.protocol import PlainProtocol
 
 Publish = Callable[[CallSpec, CallEvent], None]
 HostMaker = Callable[[WorkConfig, Publish], AbstractAsyncContextManager[CallHost]]
@@ -120,15 +119,17 @@ async def serving(
         undo.callback(listener.close)
         lock = DataLock(settings.data_path)
         undo.callback(lock.close)
-        database = open_store(settings.store_config())
-        undo.callback(database.close)
-        undo.enter_context(database.alone())
-        server = _Server(settings, keys, listener, database)
         departure = departure or Departure(0.0, settings.server.stop_s, Ending())
-        undo.callback(server.close)
         try:
-            async with server.running(make_host or server.processes, departure) as url:
-                yield url
+            async with answering(listener) as door:
+                # A store that is brought up to date, or is far away, takes its time.
+                database = await asyncio.to_thread(open_store, settings.store_config())
+                undo.callback(database.close)
+                undo.enter_context(database.alone())
+                server = _Server(settings, keys, listener, database)
+                undo.callback(server.close)
+                async with server.running(make_host or server.processes, departure, door) as url:
+                    yield url
         except ExceptionGroup as group:
             raise _plain(group) from group
 
@@ -194,7 +195,7 @@ class _Server:
         self.desk.close(2.0)
 
     @asynccontextmanager
-    async def running(self, make_host: HostMaker, departure: Departure) -> AsyncIterator[str]:
+    async def running(self, make_host: HostMaker, departure: Departure, door: Door) -> AsyncIterator[str]:
         """Serves while inside; leaving stops accepting, ends the calls and lets events leave."""
         self.departure = departure
         unfinished = await asyncio.to_thread(settle, self.relay.outbox, self.desk)
@@ -212,23 +213,16 @@ class _Server:
                 async with make_host(self.work, self.publish) as host:
                     self.host = host
                     side.append(tasks.create_task(self.rules.run(host), name="rules"))
-                    web = self._web(host)
-                    serving = tasks.create_task(web.serve(sockets=[self.listener]), name="http")
+                    door.app = self._app(host)
                     try:
-                        async with asyncio.timeout(10):
-                            await web.up.wait()
                         url = self._url()
                         self.log.info("listening", url=url, slots=host.capacity()[1])
                         yield url
                     finally:
                         await self._drain(host, departure)
                         self.stopping = True
-                        web.should_exit = True
                         self.log.info("stopping", calls=len(self.register.live()))
-                        with contextlib.suppress(TimeoutError):
-                            async with asyncio.timeout(4):
-                                await asyncio.shield(serving)
-                        serving.cancel()
+                        await door.shut()
                 await self.relay.drain(min(self.stop_by, time.monotonic() + _DRAIN_S))
             finally:
                 for task in side:
@@ -272,7 +266,7 @@ class _Server:
             self.evidence.hear(event)
             self.desk.publish(spec, event)
 
-    def _web(self, host: CallHost) -> Web:
+    def _app(self, host: CallHost) -> ASGIApp:
         self.calls = CallCollector(self._statuses, host.capacity, self.relay.pending)
         self.metrics.watch(self.calls)
         parts = Parts(
@@ -296,19 +290,7 @@ class _Server:
             appeals=self.review.appeals,
             rules=self.rule_desk,
         )
-        config = uvicorn.Config(
-            create_app(parts),
-            http=PlainProtocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=2,
-            timeout_keep_alive=10,
-        )
-        return Web(config)
+        return create_app(parts)
 
     def _web_config(self) -> WebConfig:
         server = self.settings.server
