@@ -50,6 +50,7 @@ from guardian.telemetry import log
 from guardian.telemetry.calls import CallCollector
 from guardian.telemetry.lag import watch_loop
 from guardian.telemetry.metrics import Metrics
+from guardian.telemetry.processes import ProcessCollector, Processes
 from guardian.web.admission import Register
 from guardian.web.app import create_app
 from guardian.web.keyfile import KeyFile
@@ -275,6 +276,8 @@ class _Server:
     def _web(self, host: CallHost) -> Web:
         self.calls = CallCollector(self._statuses, host.capacity, self.relay.pending)
         self.metrics.watch(self.calls)
+        if isinstance(host, Processes):
+            self.metrics.watch(ProcessCollector(host))
         parts = Parts(
             config=self._web_config(),
             host=host,
