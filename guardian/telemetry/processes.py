@@ -18,13 +18,8 @@ class Processes(Protocol):
         """Why -> how many died before their time; the whys are a few words."""
         ...
 
-    @property
-    def spares(self) -> int:
-        """Those that wait for a call."""
-        ...
-
     def processes(self) -> Iterable[Mapping[str, Any]]:
-        """What each last said of itself: `mb`, `threads`, `descriptors`."""
+        """What each last said of itself: `mb`, `threads`, `descriptors`; and the number of `calls` it holds."""
         ...
 
 
@@ -43,7 +38,8 @@ class ProcessCollector(Collector):
         figures = list(self._host.processes())
         memory = [_number(one.get("mb")) * 1e6 for one in figures]
         yield GaugeMetricFamily("guardian_call_processes", "Call processes, spares too", value=len(figures))
-        yield GaugeMetricFamily("guardian_spares", "Processes that wait for a call", value=self._host.spares)
+        spares = sum(not one.get("calls") and "mb" in one for one in figures)
+        yield GaugeMetricFamily("guardian_spares", "Processes that wait for a call", value=spares)
         yield GaugeMetricFamily(
             "guardian_call_processes_memory_bytes", "Memory of all call processes", value=sum(memory)
         )

@@ -59,7 +59,6 @@ class Host:
     """Two call processes, one of them a spare; another one has crashed."""
 
     deaths: ClassVar = {"crash": 1, "memory": 0}
-    spares = 1
 
     def processes(self):
         yield {"mb": 200.0, "threads": 20, "descriptors": 30, "calls": 1}
