@@ -47,6 +47,7 @@ from guardian.store.database import Database
 from guardian.store.lock import DataLock
 from guardian.store.upgrade import open_store
 from guardian.telemetry import log
+from guardian.telemetry.call_lines import told_as_over
 from guardian.telemetry.calls import CallCollector
 from guardian.telemetry.lag import watch_loop
 from guardian.telemetry.metrics import Metrics
@@ -263,8 +264,11 @@ class _Server:
         except NoSuchCall:
             last = {}
         known = self.register.any_tenant(event.call_id)
-        if self.register.hear(event, last) and self.calls is not None:
-            self.calls.retire(last, str(event.data.get("reason")))
+        if self.register.hear(event, last):
+            reason = str(event.data.get("reason"))
+            told_as_over(spec, reason, last)
+            if self.calls is not None:
+                self.calls.retire(last, reason)
         # Mode and consent may have changed since the host was given its copy.
         spec = known.spec if known is not None else spec
         if event.type is CallEventType.EVIDENCE_READY:

@@ -19,7 +19,7 @@ class Processes(Protocol):
         ...
 
     def processes(self) -> Iterable[Mapping[str, Any]]:
-        """What each last said of itself: `mb`, `threads`, `descriptors`; and the number of `calls` it holds."""
+        """What each last said: `mb`, `threads`, `descriptors`, and how many `calls` it holds."""
         ...
 
 
