@@ -45,6 +45,7 @@ from guardian.fleet.vitals import vitals
 from guardian.keeper import open_keeping
 from guardian.rules_in_force import RulesInForce
 from guardian.senses import Senses, load_ahead, real_senses
+from guardian.telemetry import log
 
 logger = logging.getLogger(__name__)
 
@@ -298,6 +299,7 @@ def main(making: Making = Making()) -> None:  # it is frozen
     parser.add_argument("--spare", action="store_true", help="load everything ahead and wait for a call")
     parser.add_argument("--link", type=int, required=True, help="file descriptor of the socket pair")
     link_fd = parser.parse_args().link
+    log.configure()
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server, which ends the calls.

@@ -47,9 +47,11 @@ from guardian.store.database import Database
 from guardian.store.lock import DataLock
 from guardian.store.upgrade import open_store
 from guardian.telemetry import log
+from guardian.telemetry.call_lines import told_as_over
 from guardian.telemetry.calls import CallCollector
 from guardian.telemetry.lag import watch_loop
 from guardian.telemetry.metrics import Metrics
+from guardian.telemetry.processes import ProcessCollector, Processes
 from guardian.web.admission import Register
 from guardian.web.app import create_app
 from guardian.web.keyfile import KeyFile
@@ -256,8 +258,11 @@ class _Server:
         except NoSuchCall:
             last = {}
         known = self.register.any_tenant(event.call_id)
-        if self.register.hear(event, last) and self.calls is not None:
-            self.calls.retire(last, str(event.data.get("reason")))
+        if self.register.hear(event, last):
+            reason = str(event.data.get("reason"))
+            told_as_over(spec, reason, last)
+            if self.calls is not None:
+                self.calls.retire(last, reason)
         # Mode and consent may have changed since the host was given its copy.
         spec = known.spec if known is not None else spec
         if event.type is CallEventType.EVIDENCE_READY:
@@ -269,6 +274,8 @@ class _Server:
     def _app(self, host: CallHost) -> ASGIApp:
         self.calls = CallCollector(self._statuses, host.capacity, self.relay.pending)
         self.metrics.watch(self.calls)
+        if isinstance(host, Processes):
+            self.metrics.watch(ProcessCollector(host))
         parts = Parts(
             config=self._web_config(),
             host=host,

@@ -61,7 +61,7 @@ class Supervisor:
         slots: Slots | None = None,
     ) -> None:
         """slots: None: `limits.max_calls`, whatever calls cost."""
-        self.deaths: Counter[Death] = Counter()
+        self.deaths: Counter[Death] = Counter(dict.fromkeys(Death, 0))
         """Processes that died before their time, by why."""
         self._work = work
         self._desk = desk

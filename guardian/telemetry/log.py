@@ -11,6 +11,7 @@ import structlog
 from structlog.types import EventDict, Processor
 
 from guardian.core.masking import masked_values
+from guardian.telemetry.repeats import Quiet
 
 _SECRET = frozenset(
     {
@@ -65,14 +66,16 @@ _SHARED: tuple[Processor, ...] = (
     _exception_kind,
     without_secrets,
 )
+_LOGGER: Processor = structlog.stdlib.add_logger_name
+"""As `logger`."""
 
 
 def configure() -> None:
     """Sends every log of this process, its libraries' too, through the same filter to stderr."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = Quiet()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_SHARED,
+            foreign_pre_chain=(_LOGGER, structlog.stdlib.ExtraAdder(), *_SHARED),
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(ensure_ascii=False),
@@ -92,7 +95,7 @@ def logger(name: str) -> Any:
     """
     return structlog.wrap_logger(
         logging.getLogger(name),
-        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[_LOGGER, *_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )

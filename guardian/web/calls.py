@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import re
 import secrets
 from contextlib import suppress
@@ -39,6 +40,7 @@ from guardian.web.problems import Problem
 from guardian.web.rules import check_overlays
 
 _KEEP_S = 5.0
+logger = logging.getLogger("guardian.calls")
 
 router = APIRouter(tags=["calls"])
 
@@ -63,6 +65,8 @@ async def create(request: Request) -> Response:
         parts.register.withdraw(spec.call_id)
         parts.host.release(spec.call_id)
         raise
+    began = {"call_id": spec.call_id, "tenant": spec.tenant, "mode": spec.mode.value}
+    logger.info("a call begins", extra=began)
     base = parts.config.public_url or f"{request.scope['scheme']}://{request.headers.get('host', '')}"
     legs = {
         role.value: {

@@ -4,10 +4,14 @@ import logging
 
 import pytest
 
+from guardian.core.calls import CallSpec
 from guardian.core.latency import Latencies
+from guardian.core.violations import Role
 from guardian.telemetry import log
+from guardian.telemetry.call_lines import told_as_over
 from guardian.telemetry.calls import CallCollector
 from guardian.telemetry.metrics import Metrics
+from guardian.telemetry.repeats import MOST, WINDOW_S, Quiet
 
 
 @pytest.fixture
@@ -74,3 +78,69 @@ def test_hits_of_rules_in_shadow_are_counted_over_calls_and_their_end():
     text = metrics.render()[0].decode()
     assert 'guardian_shadow_hits_total{rule="contact.add"} 3.0' in text
     assert 'guardian_shadow_hits_total{rule="payment.wallet"} 4.0' in text
+
+
+def test_the_same_again_and_again_is_told_a_few_times_and_then_how_often_it_was_left_out():
+    now = [0.0]
+    handler = Quiet(clock=lambda: now[0])
+    stream = io.StringIO()
+    handler.setStream(stream)
+    source = logging.Logger("guardian.z")
+    source.addHandler(handler)
+    for count in range(MOST + 5):
+        source.warning("a leg of %d is gone", count)
+    source.warning("something else")
+    assert stream.getvalue().count("a leg of") == MOST
+    assert "something else" in stream.getvalue()
+    now[0] = WINDOW_S + 1
+    source.warning("a leg of %d is gone", 7)
+    told = stream.getvalue().splitlines()[-2:]
+    assert told == ["repeats were left out", "a leg of 7 is gone"]
+
+
+def test_what_was_left_out_is_told_with_its_number(lines, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(logging.getLogger().handlers[0], "_clock", lambda: clock[0])
+    for _ in range(MOST + 3):
+        log.logger("guardian.x").warning("again")
+    clock[0] = WINDOW_S
+    log.logger("guardian.x").warning("new")
+    *_, told, new = lines()
+    assert (told["event"], told["repeated"], told["left_out"]) == ("repeats were left out", "again", 3)
+    assert told["logger"] == "guardian.x"
+    assert new["event"] == "new"
+
+
+def test_every_call_has_its_lines_however_many_there_are(lines):
+    status = {
+        "media_t": 60.0,
+        "coverage": {
+            "protected_s": 30.0,
+            "camera_s": 40.0,
+            "heard_s": {"merchant": 9.0},
+            "sound_s": {"merchant": 10.0},
+        },
+        "frames": {"in": 1000, "out": 990, "covered": 900, "over_budget": 9},
+        "counts": {"lapses": {"hearing": {"count": 2, "seconds": 1.0}}},
+        "violations": [{"phrase": "微信"}],
+    }
+    people = {Role.SHOPPER: "shopper-anna", Role.MERCHANT: "merchant-bo"}
+    for number in range(MOST + 1):
+        told_as_over(CallSpec(f"c{number}", "acme", people), "hung up", status)
+    told = lines()
+    assert len(told) == MOST + 1
+    assert told[0] | {"timestamp": ""} == {
+        "event": "a call is over", "logger": "guardian.calls", "level": "info", "timestamp": "",
+        "call_id": "c0", "tenant": "acme", "reason": "hung up", "seconds": 60.0,
+        "share_protected": 0.75, "share_heard": 0.9, "share_over_budget": 0.01,
+        "frames_in": 1000, "frames_out": 990, "lapses": 2, "violations": 1,
+    }  # fmt: skip
+    assert "anna" not in json.dumps(told)
+
+
+def test_values_given_with_a_record_are_told_and_filtered(lines):
+    logging.getLogger("guardian.y").warning(
+        "less is searched", extra={"why": "no weights", "token": "leg_abc"}
+    )
+    (line,) = lines()
+    assert (line["why"], line["token"]) == ("no weights", "[not logged]")

@@ -3,17 +3,21 @@
 import json
 import re
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from guardian.call.tally import Tally, lapses_by_part
+from guardian.core.config import WorkConfig
 from guardian.core.frames import State
 from guardian.core.lapses import LapseBook
 from guardian.core.latency import Latencies
 from guardian.core.notes import Part
+from guardian.fleet.supervisor import Supervisor
 from guardian.telemetry.calls import CallCollector
 from guardian.telemetry.metrics import Metrics
+from guardian.telemetry.processes import ProcessCollector, Processes
 
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 ROW = re.compile(r"\| `(\w+)` \| (\w+) \|([^|]*)\|[^|]+\|[^|]+\|[^|]*\|$", re.M)
@@ -51,6 +55,16 @@ def lived(seconds=10.0, drops=1):
     return json.loads(json.dumps(status))
 
 
+class Host:
+    """Two call processes, one of them a spare; another one has crashed."""
+
+    deaths: ClassVar = {"crash": 1, "memory": 0}
+
+    def processes(self):
+        yield {"mb": 200.0, "threads": 20, "descriptors": 30, "calls": 1}
+        yield {"mb": 100.0, "threads": 10, "calls": 0}
+
+
 class Exposed:
     """The metrics of a server whose live calls are `live`."""
 
@@ -59,6 +73,7 @@ class Exposed:
         self.metrics = Metrics()
         self.calls = CallCollector(lambda: self.live, lambda: (1, 2), lambda: {("file", "dead"): 1})
         self.metrics.watch(self.calls)
+        self.metrics.watch(ProcessCollector(Host()))
         for counter, labels in (
             (self.metrics.requests, ("GET", "200")),
             (self.metrics.sign_ins, ("in",)),
@@ -135,3 +150,19 @@ def test_a_status_that_holds_nonsense_costs_nothing(exposed):
         lived(),
     ]
     assert exposed.sample("guardian_call_seconds_total") == 10.0
+
+
+def test_call_processes_tell_what_they_take_and_how_they_died(exposed):
+    assert exposed.sample("guardian_call_processes") == 2
+    assert exposed.sample("guardian_spares") == 1
+    assert exposed.sample("guardian_call_processes_memory_bytes") == 300e6
+    assert exposed.sample("guardian_call_process_largest_bytes") == 200e6
+    assert exposed.sample("guardian_call_processes_open_fds") == 30
+    assert exposed.sample("guardian_process_deaths_total", reason="crash") == 1
+    assert exposed.sample("guardian_process_deaths_total", reason="memory") == 0
+
+
+def test_the_host_of_a_server_tells_of_its_processes():
+    host = Supervisor(WorkConfig(), lambda spec, event: None)
+    assert isinstance(host, Processes)
+    assert "crash" in set(map(str, host.deaths))
