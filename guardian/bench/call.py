@@ -19,6 +19,9 @@ from guardian.bench.camera import Film, has_person
 from guardian.bench.drawing import Bars, bars
 from guardian.bench.ladder import Rung, Span, climb, measure_one, too_many
 from guardian.bench.pair import percentiles
+from guardian.capacity_file import size_of
+from guardian.core.capacity import Load
+from guardian.core.errors import Unavailable
 from guardian.demo.ending import run_until_told
 
 Say = Callable[[str], None]
@@ -119,6 +122,17 @@ def carried(rows: Sequence[Row]) -> list[str]:
         why = f"; with {over['calls']} {over['too_many']}" if over else "; more were not tried"
         said.append(f"{size}: {fine[-1]['calls'] if fine else 0} calls at once{per_core}{why}.")
     return said
+
+
+def costs(rows: Sequence[Row]) -> dict[tuple[int, int], Load]:
+    """What one call of each size takes, at the most calls that the machine carried. Unavailable when none."""
+    fine = [row for row in rows if row["too_many"] is None and row["cpu_per_call"]]
+    if not fine:
+        raise Unavailable("The machine did not carry a single call: there is no cost to save.")
+    return {
+        size_of(row["size"]): Load(row["cpu_per_call"], row["own_mb_per_call"] + row["shared_mb_per_call"])
+        for row in fine
+    }
 
 
 def drawing(rows: Sequence[Row]) -> str:

@@ -30,6 +30,8 @@ from guardian.core.violations import Role
 Status = Callable[[], Awaitable[dict[str, Any]]]
 
 _FIRST_S, _OPEN_S, _CLOSE_S = 40.0, 90.0, 20.0
+_NO_SPARES = {"GUARDIAN_LIMITS__SPARES": "0"}
+"""A process that waits for a call would be taken for one that costs something."""
 LATE_MS = 150.0
 """Added at p95: a machine on which it is more has enough calls."""
 OVER_BUDGET, CURTAIN, FRAME_RATE = 0.25, 0.02, 0.8
@@ -70,7 +72,7 @@ async def climb(film: Film, span: Span, most: int, floor_ms: float) -> AsyncIter
     """A rung for 1, 2, … calls through one Guardian, to the first that is too many, or to `most`."""
     await asyncio.to_thread(encoded_loop, film)
     async with AsyncExitStack() as stack:
-        guardian = await stack.enter_async_context(guardian_box(most))
+        guardian = await stack.enter_async_context(guardian_box(most, _NO_SPARES))
         first = await stack.enter_async_context(guardian.call())
         seen = await stack.enter_async_context(_watched(first, film))
         statuses = [first.status]

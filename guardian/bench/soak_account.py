@@ -19,7 +19,7 @@ SPREAD = {"threads": 2.0, "descriptors": 3.0}
 """What may be more at the end: as much as one more request under way or one more call beginning."""
 SLOPE_FROM_S = 600.0
 """Seconds after the warm-up without which a slope is only noise, and is not judged."""
-_LIVED = 0.8
+_LIVED = 0.5
 _IDLE_CORES = 0.03
 _LAG = "guardian_loop_lag_seconds_bucket"
 _SETTLING = 5
@@ -27,7 +27,7 @@ _SETTLING = 5
 
 
 def process_rows(courses: Collection[Course], began: float, warm: float) -> list[Row]:
-    """Of each process that lived for most of the run: what it holds at first and at last, and the slope."""
+    """Of each process that lived for half of the run: what it holds at first and at last, and the slope."""
     whole = max((course.seconds for course in courses), default=0.0)
     rows: list[Row] = []
     for course in courses:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.table import Table
+
+    from guardian.core.capacity import Load, Size
 
 app = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True)
 
@@ -74,12 +81,15 @@ def call(
     json: JsonOption = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw the figures here, as SVG.")] = None,
     most: Annotated[int | None, typer.Option("--most", help="Add no more calls than these.", min=1)] = None,
+    save: Annotated[
+        bool, typer.Option("--save", help="Keep what a call costs, for `guardian serve` to count slots by.")
+    ] = False,
+    config: Annotated[Path | None, typer.Option("--config", help="The settings of that server.")] = None,
 ) -> None:
     """Delay and processor time of calls at once, up to the machine's limit, beside a stock aiortc relay."""
     from rich.console import Console
-    from rich.table import Table
 
-    from guardian.bench.call import FULL, SHORT, carried, drawing, measure
+    from guardian.bench.call import FULL, SHORT, carried, costs, drawing, measure
     from guardian.bench.report import busy, write
 
     said = [sentence] if (sentence := busy()) else []
@@ -89,33 +99,15 @@ def call(
     console = Console(highlight=False)
     with Console(stderr=True).status("measuring a direct call, a stock relay and Guardian"):
         rows = measure(effort, said.append)
-    table = Table(
-        "",
-        *(f"{row['size']}, {row['calls']} call{'s' if row['calls'] > 1 else ''}" for row in rows),
-        box=None,
-        pad_edge=False,
-    )
-    for key, name in (("added_latency_ms", "added"), ("stock_relay_latency_ms", "stock relay added")):
-        for quantile in ("p50", "p95", "p99"):
-            table.add_row(f"{name} ms {quantile}", *(_figure(row[key][quantile]) for row in rows))
-    for quantile in ("p50", "p95"):
-        table.add_row(f"protect ms {quantile}", *(_figure(row["protect_ms"][quantile]) for row in rows))
-    for key, name in (
-        ("cpu_per_call", "cores per call"),
-        ("stock_cpu_per_call", "stock relay cores, 1 call"),
-        ("own_mb_per_call", "MB per call, its own"),
-        ("shared_mb_per_call", "MB per call, of what is shared"),
-    ):
-        table.add_row(name, *(_figure(row[key]) for row in rows))
-    for key, name in (("over_budget", "over the budget"), ("curtain_frames", "curtains")):
-        table.add_row(f"pictures, {name}", *(f"{row[key]} of {row['frames']}" for row in rows))
-    console.print(table)
+    console.print(_table_of_calls(rows))
     for sentence in dict.fromkeys([*carried(rows), *said]):
         console.print(sentence, markup=False)
     if json is not None:
         write(json, rows)
     if plot is not None:
         plot.write_text(drawing(rows), encoding="utf-8")
+    if save:
+        console.print(f"Saved to {_save(costs(rows), config)}.", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -141,6 +133,50 @@ def rules(full: FullOption = False, json: JsonOption = None) -> None:
         console.print(sentence, markup=False)
     if json is not None:
         write(json, rows)
+
+
+def _table_of_calls(rows: Sequence[Mapping[str, Any]]) -> Table:
+    from rich.table import Table
+
+    table = Table(
+        "",
+        *(f"{row['size']}, {row['calls']} call{'s' if row['calls'] > 1 else ''}" for row in rows),
+        box=None,
+        pad_edge=False,
+    )
+    for key, name in (("added_latency_ms", "added"), ("stock_relay_latency_ms", "stock relay added")):
+        for quantile in ("p50", "p95", "p99"):
+            table.add_row(f"{name} ms {quantile}", *(_figure(row[key][quantile]) for row in rows))
+    for quantile in ("p50", "p95"):
+        table.add_row(f"protect ms {quantile}", *(_figure(row["protect_ms"][quantile]) for row in rows))
+    for key, name in (
+        ("cpu_per_call", "cores per call"),
+        ("stock_cpu_per_call", "stock relay cores, 1 call"),
+        ("own_mb_per_call", "MB per call, its own"),
+        ("shared_mb_per_call", "MB per call, of what is shared"),
+    ):
+        table.add_row(name, *(_figure(row[key]) for row in rows))
+    for key, name in (("over_budget", "over the budget"), ("curtain_frames", "curtains")):
+        table.add_row(f"pictures, {name}", *(f"{row[key]} of {row['frames']}" for row in rows))
+    return table
+
+
+def _save(costs: Mapping[Size, Load], config: Path | None) -> Path:
+    """Where `guardian serve` looks for it. ConfigError, Unavailable."""
+    from time import time
+
+    from guardian.bench.report import machine
+    from guardian.capacity_file import Measured, write_costs
+    from guardian.core.errors import Unavailable
+    from guardian.core.times import rfc3339
+    from guardian.settings import load
+
+    folder = load(config, {}).data_path
+    measured = Measured(costs, str(machine()["cpu"]), rfc3339(time()))
+    try:
+        return write_costs(folder, measured)
+    except OSError as error:
+        raise Unavailable(f"What a call costs cannot be kept in {folder}.") from error
 
 
 def _figure(value: float | None) -> str:

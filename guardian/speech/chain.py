@@ -20,8 +20,9 @@ from guardian.core.frames import SPEECH_RATE, AudioChunk
 from guardian.core.notes import Lapse, Part
 from guardian.core.ports import HearingNotes, Recogniser
 from guardian.core.recording import Spoken
-from guardian.core.rules import RuleSet
+from guardian.core.rules import Hit, RuleSet
 from guardian.core.tokens import Hypothesis
+from guardian.core.units import Unit
 from guardian.core.violations import Role, ViolationChange
 from guardian.speech.ear import PACE, Ear, Fault, Heard
 from guardian.speech.vad import Gate, Vad
@@ -76,6 +77,15 @@ class _Notes:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """What rules found in what an ear had heard."""
+
+    rules: RuleSet
+    units: tuple[Unit, ...]
+    hits: tuple[Hit, ...]
+
+
 class HearingChain:
     """Hears one speaker. For one thread; `hear` is synchronous, and waits for no engine that is too slow.
 
@@ -103,6 +113,7 @@ class HearingChain:
         self._began: float | None = None
         """Media time at which the utterance began, None in silence."""
         self._looked: dict[Ear, float] = {}
+        self._matches: dict[Ear, _Match] = {}
         self._deaf_since: float | None = None
         self._owed: list[Lapse] = []
         """Lapses of `start`, told again with the first sound."""
@@ -288,13 +299,21 @@ class HearingChain:
 
     def _look(self, ear: Ear, heard: Heard, notes: _Notes) -> None:
         moment = heard.moment
-        hits = self._rules.match(ear.units(), self._speaker)
+        hits = self._matched(ear)
         emitted = moment.now + perf_counter() - moment.handed
         notes.changes.extend(
             self._attempts.see(
                 Look(ear.name, ear.language, hits, moment.now, emitted, moment.since, heard.ends)
             )
         )
+
+    def _matched(self, ear: Ear) -> tuple[Hit, ...]:
+        """Hits in what this ear has heard; a fifth of all looks find the same words by the same rules."""
+        units, rules = ear.units(), self._rules
+        last = self._matches.get(ear)
+        if last is None or last.rules is not rules or last.units != units:
+            last = self._matches[ear] = _Match(rules, units, rules.match(units, self._speaker))
+        return last.hits
 
     def _lost(self, ear: Ear, fault: Fault, notes: _Notes) -> None:
         now = self._now or 0.0

@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian.bench import timecode
-from guardian.bench.call import Effort, carried, drawing, measure
+from guardian.bench.call import Effort, carried, costs, drawing, measure
 from guardian.bench.camera import Film
 from guardian.bench.ladder import Rung, too_many
 from guardian.bench.report import write
+from guardian.core.capacity import Load
+from guardian.core.errors import Unavailable
 
 ROW = {
     "calls", "size", "fps", "cpu_per_call", "protect_ms", "added_latency_ms", "stock_relay_latency_ms",
@@ -66,8 +68,17 @@ def rung(calls, p95, too_many=None):
         "stock_cpu_per_call": 0.4,
         "added_latency_ms": delays,
         "stock_relay_latency_ms": delays,
+        "own_mb_per_call": 300.0,
+        "shared_mb_per_call": 40.0,
         "too_many": too_many,
     }
+
+
+def test_the_cost_of_the_most_calls_that_were_carried_is_kept():
+    rows = [rung(1, 40.0), {**rung(2, 60.0), "cpu_per_call": 0.6}, rung(3, 180.0, "late")]
+    assert costs(rows) == {(640, 480): Load(0.6, 340.0)}
+    with pytest.raises(Unavailable):
+        costs(rows[2:])
 
 
 def test_what_a_machine_carries_is_told_and_drawn():

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from guardian.core.config import SpeechConfig
 from guardian.core.frames import SPEECH_RATE, AudioChunk
+from guardian.core.rules import RuleSet
 from guardian.core.tokens import Hypothesis, Token
 from guardian.core.violations import Role, Status
 from guardian.ears import rules_for
@@ -164,3 +165,18 @@ def test_words_are_told_while_they_are_said_and_once_more_when_the_utterance_is_
     assert [one.said.final for one in said] == [False] * (len(said) - 1) + [True]
     assert [len(one.said.tokens) for one in said] == [1, 2, 3, 4, 4]
     assert (said[-1].t_start, said[-1].t_end) == (said[0].t_start, said[-1].said.tokens[-1].t_end)
+
+
+def test_the_same_words_are_matched_once_until_rules_change(monkeypatch):
+    """Looks go on while nothing new is said; what they find is known."""
+    looked = []
+    match = RuleSet.match
+    monkeypatch.setattr(
+        RuleSet, "match", lambda self, *said: looked.append((self, *said)) or match(self, *said)
+    )
+    ears = chain(lambda: Says(("jia", "wei", "xin")))
+    play(ears, sound(3.0))
+    assert len(looked) == len({units for _, units, _ in looked}) > 1
+    ears.rules = newer = RuleSet(rules_for("").book)
+    play(ears, sound(1.0, start=3.0))
+    assert looked[-1][0] is newer
