@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, replace
 
 import cv2
+import numpy as np
 
 from guardian.core.config import VisionConfig
 from guardian.core.frames import Mode, RawFrame, SafeFrame
@@ -25,8 +26,9 @@ from guardian.vision.cadence import Cadence, Pace
 from guardian.vision.cover import CELL, STRICT_CELL, Covering, cover, curtain, curtains
 from guardian.vision.cover import held as repeated
 from guardian.vision.looks import SMALL
-from guardian.vision.mask import GRID, ShownMask, Sights, apart, cover_box, heads, visible
-from guardian.vision.print_watch import PrintWatch, Reading
+from guardian.vision.mask import GRID, ShownMask, Sights, apart, cover_box, heads, strangers, visible
+from guardian.vision.newcomers import Newcomers
+from guardian.vision.print_watch import Hidden, PrintWatch, Reading
 from guardian.vision.shown_cover import ShownCover
 from guardian.vision.shown_hands import ShownHands
 
@@ -96,6 +98,7 @@ class VideoChain:
         self._pace = Pace()
         self._hands = ShownHands(hands, config, clock)
         self._prints = PrintWatch(prints, config)
+        self._newcomers = Newcomers()
         self._shown = ShownCover()
         self._settled: tuple[tuple[int, int], Mode] | None = None
         self._last: _Last | None = None
@@ -172,6 +175,7 @@ class VideoChain:
                     stages.done("hands")
                 covering = self._without_shown(self._decide(faces, hands, size, mode), raw)
                 if mode is Mode.INSTALL:
+                    covering = self._without_newcomers(covering, raw)
                     covering = self._without_prints(covering, raw, ease)
                     stages.done("prints")
                 safe = cover(*_shrunk(raw, covering, ease.shrink))
@@ -257,6 +261,7 @@ class VideoChain:
         self._mask.clear()
         self._cadence.restart()
         self._hands.clear()
+        self._newcomers.clear()
         self._prints.clear()
 
     def _decide(
@@ -269,7 +274,13 @@ class VideoChain:
         hidden: tuple[Box, ...] = tuple(cover_box(box) for box in boxes)
         # A head without a face is not to be guessed from its colours either.
         hidden += tuple(head.scaled(1 / sx, 1 / sy) for head in heads(self._mask, mode, sights.faces))
-        return Covering(opacity, hidden, STRICT_CELL if self._config.strict else CELL)
+        people = strangers(self._mask, mode, self._cadence.age)
+        return Covering(opacity, hidden, STRICT_CELL if self._config.strict else CELL, people)
+
+    def _without_newcomers(self, covering: Covering, raw: RawFrame) -> Covering:
+        new = self._newcomers.of(raw.planes, raw.t, covering.faces)
+        people = np.maximum(covering.people, new) if covering.people is not None else new
+        return replace(covering, opacity=Hidden(new, ()).less(covering.opacity), people=people)
 
     def _without_prints(self, covering: Covering, raw: RawFrame, ease: Ease) -> Covering:
         self._prints.times = ease.print_times

@@ -37,18 +37,20 @@ class Covering:
     """What to hide of one frame.
 
     opacity: uint8 (h', w'), any small size; 255 where the raw picture shows, 0 where nothing of it may.
-    faces: the boxes that no fill may take a pixel from, in picture pixels.
+    faces: the boxes that no fill may take a pixel from, in picture pixels. people: uint8 (h', w'), 0 but
+    where no fill may take a pixel from either.
     """
 
     opacity: U8
     faces: tuple[Box, ...]
     cell: int = CELL
+    people: U8 | None = None
 
 
 def cover(raw: RawFrame, covering: Covering) -> SafeFrame:
     """The picture with everything hidden that `covering` hides."""
     w, h = raw.planes.size
-    cells = averages(raw.planes, covering.faces, covering.cell)
+    cells = averages(raw.planes, covering)
     buffer = np.empty((h * 3 // 2, w), np.uint8)
     flat = buffer.reshape(-1)
     y = buffer[:h]
@@ -88,27 +90,35 @@ def _card(size: tuple[int, int], t: float, arrived: float, text: tuple[str, str]
     return SafeFrame(card((w, h), text), t, arrived, Showing.CURTAIN)
 
 
-def averages(planes: Planes, faces: tuple[Box, ...], cell: int) -> tuple[U8, U8, U8]:
-    """Averages of y, u, v over cells of about `cell` pixels, uint8 (rows, columns), without any face."""
+def averages(planes: Planes, covering: Covering) -> tuple[U8, U8, U8]:
+    """Averages of y, u, v over cells of about `cell` pixels, uint8 (rows, columns), without any face and
+    anybody else."""
     w, h = planes.size
+    cell = covering.cell
     grid = (max(w // cell, 1), max(h // cell, 1))
     small = list(pictures.averages(planes, grid, grid))
-    if faces:
-        known = _known(faces, grid, planes.size)
+    known = _known(covering, grid, planes.size)
+    if not known.all():
         small = _solid(small, known) if cell >= STRICT_CELL else _smooth(small, known)
     smooth = [np.asarray(cv2.blur(plane, (3, 3)), np.uint8) for plane in small]
     return smooth[0], smooth[1], smooth[2]
 
 
-def _known(faces: tuple[Box, ...], grid: tuple[int, int], size: tuple[int, int]) -> F32:
-    """1 for cells that no face has any part in, else 0; float32 (rows, columns)."""
+def _known(covering: Covering, grid: tuple[int, int], size: tuple[int, int]) -> F32:
+    """1 for cells that no face and nobody else has any part in, else 0; float32 (rows, columns)."""
     known = np.ones((grid[1], grid[0]), np.float32)
-    for face in faces:
+    for face in covering.faces:
         box = face.scaled(grid[0] / size[0], grid[1] / size[1])
         x0, y0 = max(floor(box.x), 0), max(floor(box.y), 0)
         x1, y1 = max(ceil(box.x + box.w), 0), max(ceil(box.y + box.h), 0)
         known[y0:y1, x0:x1] = 0
-    return known
+    if covering.people is not None:
+        # Any part of somebody leaves more than nothing in the average; of whole numbers little would be none.
+        part = cv2.resize(covering.people.astype(np.float32), grid, interpolation=cv2.INTER_AREA)
+        known[part > 0] = 0
+    # Where a side is no multiple of its cells, averages of averages reach up to half a cell further.
+    reach = [3 if side % cells else 1 for side, cells in zip(size, grid, strict=True)]
+    return np.asarray(cv2.erode(known, np.ones(reach[::-1], np.uint8)), np.float32) if 3 in reach else known
 
 
 def _solid(small: list[U8], known: F32) -> list[U8]:
@@ -121,8 +131,6 @@ def _solid(small: list[U8], known: F32) -> list[U8]:
 
 def _smooth(small: list[U8], known: F32) -> list[U8]:
     """Cells of faces filled in from those around them."""
-    if known.all():
-        return small
     near = _around(known == 0)
     weight = known[near]
     filled = _push_pull(np.dstack([*[plane[near].astype(np.float32) * weight for plane in small], weight]))

@@ -57,9 +57,14 @@ def moved(before: F32, now: F32) -> Moved | None:
     The shift is found by phase correlation (Kuglin and Hines, The phase correlation image alignment method,
     1975).
     """
+    way = followed(before, now)
+    return None if np.count_nonzero(way.changed) > ANOTHER * way.changed.size else way
+
+
+def followed(before: F32, now: F32) -> Moved:
+    """As `moved`, also where it is another scene: then most of it has changed."""
     dx, dy = _shift(before, now)
-    changed = _changed(before, now, dx, dy)
-    return None if np.count_nonzero(changed) > ANOTHER * changed.size else Moved(dx, dy, changed)
+    return Moved(dx, dy, _changed(before, now, dx, dy))
 
 
 def _shift(before: F32, now: F32) -> tuple[float, float]:

@@ -171,8 +171,7 @@ def visible(mask: ShownMask, mode: Mode, sights: Sights, age: int = 0) -> U8:
         shown = _shrunk(shown, _CROSS if mask.settled else _reach(mask, age))
     else:
         reach = _reach(mask, age)
-        people = cv2.dilate(mask.bystander.astype(np.uint8), reach)
-        most = np.where(people == 0, np.uint8(255), np.uint8(0))
+        most = cv2.bitwise_not(strangers(mask, mode, age))
         shown = np.full(GRID[::-1], 255, np.uint8) if mode is Mode.INSTALL else _CENTRE
         if mode is Mode.PRODUCT and sights.hands and mask.bystanders is not None:
             hands = _around_hands(sights.hands)
@@ -186,10 +185,19 @@ def visible(mask: ShownMask, mode: Mode, sights: Sights, age: int = 0) -> U8:
     return shown
 
 
+def strangers(mask: ShownMask, mode: Mode, age: int = 0) -> U8:
+    """Who is hidden whole, uint8 (144, 256), 255 on them and around: no fill is to be made of them either."""
+    if mask.bystander is None or mode is Mode.SELFIE:
+        return np.zeros(GRID[::-1], np.uint8)
+    people = mask.bystander.astype(np.uint8) * np.uint8(255)
+    return np.asarray(cv2.dilate(people, _reach(mask, age)), np.uint8)
+
+
 def heads(mask: ShownMask, mode: Mode, faces: list[Box]) -> tuple[Box, ...]:
-    """Where the heads are of those without a face, in cells of the grid: the upper part of their boxes."""
-    bodies = mask.bodies if mode is Mode.SELFIE else mask.bystanders
-    if bodies is None or mode is Mode.PRIVATE:
+    """Where in *selfie* the heads are of those without a face, in cells of the grid: the upper part of their
+    boxes."""
+    bodies = mask.bodies
+    if bodies is None or mode is not Mode.SELFIE:
         return ()
     found = []
     for _, x, y, w, h in bodies.boxes:

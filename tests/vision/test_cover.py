@@ -65,6 +65,32 @@ def test_no_pixel_of_any_face_reaches_the_output(cell, faces):
     assert np.array_equal(outputs[0].v, outputs[1].v)
 
 
+@pytest.mark.parametrize("cell", [CELL, STRICT_CELL])
+@pytest.mark.parametrize("size", [(160, 128), (270, 480), (1280, 720), (1920, 1080)])
+@pytest.mark.parametrize("there", [(100, 30, 101, 31), (60, 40, 131, 144), (0, 0, 256, 144)])
+def test_no_pixel_of_anybody_hidden_whole_reaches_the_output_in_any_size(cell, size, there):
+    x0, y0, x1, y1 = there
+    people = np.zeros((144, 256), np.uint8)
+    people[y0:y1, x0:x1] = 255
+    box = Box(x0, y0, x1 - x0, y1 - y0).scaled(size[0] / 256, size[1] / 144)
+    coverings = Covering(HIDDEN, (), cell, people), Covering(HIDDEN, (box,), cell)
+    inside = box.pixels(*size)
+    assert inside is not None
+    # Pixels wholly inside, in every plane.
+    left, top, right, bottom = inside[0] + 2, inside[1] + 2, inside[2] - 2, inside[3] - 2
+    half = np.s_[top // 2 : bottom // 2, left // 2 : right // 2]
+    outputs = []
+    for seed in (1, 2):
+        planes, other = canary(size), canary(size, seed=seed)
+        planes.y[top:bottom, left:right] = other.y[top:bottom, left:right]
+        planes.u[half], planes.v[half] = other.u[half], other.v[half]
+        outputs.append([cover(frame(planes), covering).planes for covering in coverings])
+    for one, two in zip(*outputs, strict=True):
+        assert np.array_equal(one.y, two.y)
+        assert np.array_equal(one.u, two.u)
+        assert np.array_equal(one.v, two.v)
+
+
 def test_a_face_in_a_plain_room_becomes_the_room():
     planes = flat(180, 90, 150)
     planes.y[40:90, 50:90] = 20

@@ -6,7 +6,7 @@ import pytest
 from guardian.core.frames import Mode, Planes
 from guardian.core.geometry import Box
 from guardian.vision.cadence import FIRST, Cadence, Pace
-from guardian.vision.mask import GRID, ShownMask, Sights, visible
+from guardian.vision.mask import GRID, ShownMask, Sights, strangers, visible
 from tests.fakes.vision import canary
 
 
@@ -49,6 +49,14 @@ def test_a_bystander_stays_hidden_for_one_mask_after_leaving(mode):
     gone = np.zeros(GRID[::-1], np.float32)
     assert not visible(masks(gone, person(), gone), mode, Sights([]))[60:, 100:160].any()
     assert visible(masks(gone, person(), gone, gone), mode, Sights([]))[80, 130] == 255
+
+
+def test_fills_are_made_of_nobody_who_is_hidden_whole():
+    mask = masks(person(), person())
+    assert not strangers(mask, Mode.SELFIE).any(), "there it is the room that is hidden"
+    for mode in (Mode.PRODUCT, Mode.INSTALL):
+        assert strangers(mask, mode)[29:, 99:161].all()
+        assert not visible(mask, mode, Sights([]))[strangers(mask, mode) > 0].any()
 
 
 def test_a_person_without_a_found_face_loses_the_upper_part():
