@@ -306,6 +306,11 @@ class Supervisor:
         """What spares read ahead from now on."""
         self._rules = rules
 
+    @property
+    def spares(self) -> int:
+        """Processes that have loaded everything and wait."""
+        return self._spares.ready
+
     def trouble(self) -> str | None:
         """Why calls cannot be opened, in a sentence; None when they can."""
         return _LOOPING if self._starts.looping else None
