@@ -213,7 +213,7 @@ async def _ask(guardian: GuardianBox, watched: Watched, http: httpx.AsyncClient)
         for call_id in sorted(watched.live):
             with suppress(httpx.HTTPError, ValueError):
                 answer = await http.get(f"{guardian.url}/v1/calls/{call_id}")
-                lag = answer.json().get("loop_lag_ms") if answer.is_success else None
+                lag = answer.json().get("process", {}).get("loop_lag_ms") if answer.is_success else None
                 if lag is not None:
                     watched.lags_ms.setdefault(call_id, []).append(float(lag))
         await asyncio.sleep(_ASK_S)

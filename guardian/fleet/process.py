@@ -144,6 +144,9 @@ class Process:
             self.death = why
             logger.error(_SENTENCES[why], extra=self._told())
         self.unwanted = True
+        self._end()
+
+    def _end(self) -> None:
         if self._handle is not None:
             self._handle.send(signal.SIGKILL)
 
@@ -167,7 +170,7 @@ class Process:
             logger.exception("a call process could not be run")
             self.kill(Death.START if self._link is None else Death.UNRULY)
         finally:
-            self.kill()
+            self._end()
             await self._wait()
             if self._link is not None:
                 self._link.close()
@@ -193,7 +196,7 @@ class Process:
             )
             self._handle = Handle(self._process.pid)
             if self.unwanted:
-                self.kill()
+                self._end()
         self._beat_at = time.monotonic()
         self._link = Link(*await asyncio.open_connection(sock=ours, limit=MAX_LINE))
         self._up.set()
@@ -246,7 +249,7 @@ class Process:
         if self._handle is not None:
             self._handle.send(signal.SIGUSR1)
             await asyncio.sleep(_DUMP_S)
-        self.kill()
+        self._end()
 
     async def _ended(self) -> None:
         """The link is closed: it is ending, or it will not be understood any more."""

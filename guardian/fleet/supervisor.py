@@ -9,14 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
-from functools import partial
-from math import ceil
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,28 +22,18 @@ from guardian.core.config import WorkConfig
 from guardian.core.errors import CallExists, CallFailed, HostFull, NoSuchCall
 from guardian.core.frames import Mode
 from guardian.core.sfu import Place
-from guardian.core.starts import Starts
 from guardian.core.turn import with_credentials
 from guardian.core.violations import Role
+from guardian.fleet.crew import Crew, call_process_command
 from guardian.fleet.finished import Finished, failed
 from guardian.fleet.messages import Action, Note, event_from_json, spec_to_json, status_in
-from guardian.fleet.process import Bounds, Death, Process
-from guardian.fleet.spares import Making, Spares
+from guardian.fleet.process import Death, Process
 from guardian.fleet.worker import Worker
 
 logger = logging.getLogger(__name__)
 
 _END_S = 8.0
-_SPARE = "--spare"
-_WARM_S = 120.0
-"""A spare stands back, and may take long on a machine that has a lot to do."""
-_LOOPING = "Call processes die as they start; see the server's log, or run guardian doctor."
 Desk = Callable[[CallSpec, CallEvent], None]
-
-
-def call_process_command() -> tuple[str, ...]:
-    """The command that starts a call process; ` --link FD` is added, and for a spare ` --spare` before it."""
-    return (sys.executable, "-m", "guardian.callmain")
 
 
 class Supervisor:
@@ -61,32 +47,18 @@ class Supervisor:
         slots: Slots | None = None,
     ) -> None:
         """slots: None: `limits.max_calls`, whatever calls cost."""
-        self.deaths: Counter[Death] = Counter(dict.fromkeys(Death, 0))
-        """Processes that died before their time, by why."""
         self._work = work
         self._desk = desk
-        self._command = tuple(command) if command is not None else call_process_command()
         self._slots = slots or Slots(Budget.fixed(work.limits.max_calls), time.monotonic)
-        self._processes: list[Process] = []
+        self._crew = Crew(work, command or call_process_command(), self._hear, self._gone)
         self._workers: dict[str, Worker] = {}
         self._finished = Finished()
-        self._starts = Starts()
-        making = Making(
-            begin=partial(self._begin, _SPARE),
-            warm=self._warm,
-            failed=self._start_failed,
-            wait_s=lambda: self._starts.wait_s(time.monotonic()),
-        )
-        self._spares = Spares(work.limits.spares, making)
-        self._rules = ""
-        """What the next call is probably judged by."""
         self._tasks = asyncio.TaskGroup()
-        self._keeping: asyncio.Task[None] | None = None
         self._accepting = False
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
-        self._keeping = self._tasks.create_task(self._spares.run(), name="spares")
+        self._crew.begin(self._tasks)
         self._accepting = True
         return self
 
@@ -102,9 +74,7 @@ class Supervisor:
     async def drain(self, reason: str) -> None:
         """Accepts no more calls and ends those there are, by force after a deadline."""
         self._accepting = False
-        self._spares.close()
-        if self._keeping is not None:
-            self._keeping.cancel()
+        self._crew.close()
         workers = list(self._workers.values())
         for worker in workers:
             if worker.ready.is_set():
@@ -143,7 +113,7 @@ class Supervisor:
             raise HostFull("Guardian is shutting down; use another instance.", 30)
         self._slots.reserve(spec.call_id)
         try:
-            worker = Worker(spec, self._place())
+            worker = Worker(spec, self._crew.place())
         except BaseException:
             self._slots.release(spec.call_id)
             raise
@@ -167,38 +137,19 @@ class Supervisor:
             self._abandon(worker)
             raise
         worker.ready.set()
-        worker.process.begun = True
-        if self._starts.worked():
-            logger.info("call processes start again")
+        self._crew.worked(worker.process)
 
     def extend(self, until: float) -> None:
         """Processes that hold calls may send until then. until: `lease_clock` seconds."""
-        for process in self._processes:
+        for process in self._crew:
             if process.calls:
                 process.tell(Action.LEASE, until=until)
-
-    def _place(self) -> Process:
-        """A process for one more call: one with room, one that waits, or a new one. HostFull."""
-        for process in self._processes:
-            if process.calls and not process.leaving and len(process.calls) < self._most:
-                return process
-        spare = self._spares.take()
-        if spare is not None:
-            return spare
-        wait_s = self._starts.wait_s(time.monotonic())
-        if wait_s:
-            raise HostFull(_LOOPING, ceil(wait_s))
-        return self._begin()
-
-    @property
-    def _most(self) -> int:
-        return self._work.limits.calls_per_process
 
     def _not_begun(self, worker: Worker) -> None:
         """A call whose process died, or did not take it in time."""
         if not worker.process.begun and not worker.process.unwanted:
             worker.process.kill(Death.START)
-            self._start_failed()
+            self._crew.failed()
         self._abandon(worker)
 
     def _abandon(self, worker: Worker) -> None:
@@ -304,32 +255,26 @@ class Supervisor:
 
     def expect(self, rules: str) -> None:
         """What spares read ahead from now on."""
-        self._rules = rules
+        self._crew.rules = rules
+
+    @property
+    def spares(self) -> int:
+        """Processes that have loaded everything and wait."""
+        return self._crew.spares
+
+    @property
+    def deaths(self) -> Mapping[Death, int]:
+        """Processes that died before their time, counted by why."""
+        return self._crew.deaths
 
     def trouble(self) -> str | None:
         """Why calls cannot be opened, in a sentence; None when they can."""
-        return _LOOPING if self._starts.looping else None
+        return self._crew.trouble
 
     def processes(self) -> Iterator[Mapping[str, Any]]:
         """What each process last said of itself: `calls`, `mb`, `threads`, `descriptors`, `loop_lag_ms`."""
-        for process in self._processes:
+        for process in self._crew:
             yield {**process.figures, "calls": len(process.calls)}
-
-    def _begin(self, *more: str) -> Process:
-        limits = self._work.limits
-        start_s = _WARM_S if more else limits.start_s
-        process = Process(Bounds(start_s, limits.beat_lost_s, limits.lane_stuck_s, limits.process_mb))
-        self._processes.append(process)
-        self._tasks.create_task(self._attend(process, (*self._command, *more)), name="call-process")
-        return process
-
-    async def _warm(self, process: Process) -> None:
-        await process.ask(
-            Action.WARM, _WARM_S, config=asdict(self._work_without_secrets()), rules=self._rules
-        )
-
-    def _work_without_secrets(self) -> WorkConfig:
-        return replace(self._work, media=replace(self._work.media, turn=(), ice_servers=()))
 
     def _config_of_a_call(self) -> WorkConfig:
         """Credentials of its own for each call; the secret they are made with stays here."""
@@ -338,21 +283,9 @@ class Supervisor:
             work, media=with_credentials(work.media, work.limits, time.time(), secrets.token_hex(8))
         )
 
-    def _start_failed(self) -> None:
-        if self._accepting and self._starts.failed(time.monotonic()):
-            logger.error("call processes die as they start; they are started less often")
-
-    async def _attend(self, process: Process, command: Sequence[str]) -> None:
-        """Runs a process and lives until it is gone; never raises."""
-        try:
-            await process.run(command, partial(self._hear, process))
-        finally:
-            self._processes.remove(process)
-            self._spares.gone(process)
-            if process.death is not None:
-                self.deaths[process.death] += 1
-            for call_id in list(process.calls):
-                self._settle(self._workers[call_id])
+    def _gone(self, process: Process) -> None:
+        for call_id in list(process.calls):
+            self._settle(self._workers[call_id])
 
     def _hear(self, process: Process, message: Mapping[str, Any]) -> None:
         """What a process says; it speaks for its own calls only."""

@@ -21,6 +21,8 @@ FINE = "fault:none:0"
 TOLD_S = 3.0
 """Within which a call's end is told after its process was killed."""
 GONE_S = 15.0
+STOPPED_S = 5.0
+"""Longer than a process may be silent."""
 SHARED = "spares = 0\ncalls_per_process = 2\n"
 WATCHED = "spares = 1\nprocess_mb = 700\nbeat_lost_s = 3.0\n"
 
@@ -171,6 +173,20 @@ def test_a_killed_process_ends_all_its_calls(shared):
 
     asyncio.run(scenario())
     assert httpx.get(f"{shared.url}/livez", trust_env=False).status_code == 200
+
+
+def test_a_server_that_was_stopped_for_long_ends_no_call(server):
+    async def scenario():
+        async with covered_calls(server, FINE) as ((call, process),):
+            server.process.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(STOPPED_S)
+            server.process.send_signal(signal.SIGCONT)
+            before = (await call.status())["media_t"]
+            await call.until(lambda s: s["media_t"] > before, 10, "news of the call")
+            await goes_on(call)
+            assert process.is_running()
+
+    asyncio.run(scenario())
 
 
 def test_processes_and_spares_of_a_killed_server_end_and_send_nothing(tmp_path):

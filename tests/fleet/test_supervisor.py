@@ -6,6 +6,8 @@ import asyncio
 import json
 import sys
 import textwrap
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +15,7 @@ from guardian.core.calls import CallEventType, CallSpec
 from guardian.core.config import CallLimits, MediaConfig, TurnServer, WorkConfig
 from guardian.core.errors import CallExists, CallFailed, HostFull, NoSuchCall
 from guardian.core.violations import Role
+from guardian.fleet.process import Death
 from guardian.fleet.supervisor import Supervisor
 
 pytestmark = pytest.mark.real
@@ -65,9 +68,9 @@ PUPPET = textwrap.dedent(
             if not beating.is_alive():
                 beating.start()
             continue
-        trick = calls[call]
+        trick = calls.get(call)
         if action == "hang_up" and trick != "never ends":
-            del calls[call]
+            calls.pop(call, None)
             say(note="ended", call=call, reason=message["reason"], status={"media_t": 2})
             continue
         if action == "offer" and trick == "never answers" or trick == "never ends":
@@ -186,8 +189,18 @@ def test_a_process_that_does_not_start_is_a_failed_call_and_frees_its_slot(trick
     supervised(scenario)
 
 
-@pytest.mark.parametrize("trick", ["silent", "stuck", "talks nonsense", "says half of it", "has no status"])
-def test_a_process_that_misbehaves_is_killed_and_its_call_failed(trick):
+@pytest.mark.parametrize(
+    ("trick", "why"),
+    [
+        ("silent", Death.SILENT),
+        ("stuck", Death.STUCK),
+        ("grows", Death.MEMORY),
+        ("talks nonsense", Death.UNRULY),
+        ("says half of it", Death.UNRULY),
+        ("has no status", Death.UNRULY),
+    ],
+)
+def test_a_process_that_misbehaves_is_killed_and_its_call_failed(trick, why):
     async def scenario(supervisor, events):
         await supervisor.open(spec("c", trick))
         await supervisor.open(spec("other"))
@@ -195,6 +208,7 @@ def test_a_process_that_misbehaves_is_killed_and_its_call_failed(trick):
         assert status["state"] == "failed"
         assert [(e.type, e.data["reason"]) for e in events] == [(CallEventType.CALL_LEFT, "failed")]
         assert supervisor.status("other")["state"] == "open"
+        assert supervisor.deaths == {why: 1}
 
     supervised(scenario)
 
@@ -250,5 +264,104 @@ def test_leaving_the_supervisor_ends_every_call():
     async def scenario(supervisor, events):
         await supervisor.open(spec("a"))
         await supervisor.open(spec("b", "silent"))
+
+    supervised(scenario)
+
+
+SHARED = replace(LIMITS, max_calls=3, calls_per_process=2)
+SPARE = replace(LIMITS, spares=1)
+
+
+async def _pid(supervisor, call_id):
+    return int((await supervisor.offer(call_id, Role.SHOPPER, "v=0")).sdp)
+
+
+def test_calls_share_a_process_as_far_as_they_may_and_end_apart():
+    async def scenario(supervisor, events):
+        for call_id in ("a", "b", "c"):
+            await supervisor.open(spec(call_id))
+        pids = [await _pid(supervisor, call_id) for call_id in ("a", "b", "c")]
+        assert pids[0] == pids[1] != pids[2]
+        await supervisor.hang_up("a", None, "done")
+        assert await _pid(supervisor, "b") == pids[0]
+        await supervisor.open(spec("d"))
+        assert await _pid(supervisor, "d") == pids[0]
+        await supervisor.hang_up("c", None, "done")
+        await _until(lambda: len(list(supervisor.processes())) == 1)
+        assert events == []
+        assert not supervisor.deaths
+
+    supervised(scenario, limits=SHARED)
+
+
+def test_a_process_that_dies_takes_all_its_calls_and_no_other():
+    async def scenario(supervisor, events):
+        await supervisor.open(spec("a", "dies when asked"))
+        await supervisor.open(spec("b"))
+        await supervisor.open(spec("other"))
+        with pytest.raises(CallFailed):
+            await supervisor.offer("a", Role.SHOPPER, "v=0")
+        for call_id in ("a", "b"):
+            assert (await _gone(supervisor, call_id))["state"] == "failed"
+        assert {(e.call_id, e.data["reason"]) for e in events} == {("a", "failed"), ("b", "failed")}
+        assert supervisor.status("other")["state"] == "open"
+        assert supervisor.deaths == {Death.CRASH: 1}
+
+    supervised(scenario, limits=SHARED)
+
+
+def test_a_call_that_is_given_up_leaves_the_others_of_its_process():
+    async def scenario(supervisor, events):
+        await supervisor.open(spec("a"))
+        with pytest.raises(CallFailed):
+            await supervisor.open(spec("b", "never ready"))
+        assert supervisor.capacity()[0] == 1
+        assert await _pid(supervisor, "a")
+
+    supervised(scenario, limits=replace(SHARED, start_s=2.0))
+
+
+def test_a_call_takes_the_spare_and_another_one_is_made():
+    async def scenario(supervisor, events):
+        await _until(lambda: supervisor.spares == 1)
+        (waiting,) = supervisor.processes()
+        await supervisor.open(spec("c"))
+        assert supervisor.spares == 0
+        assert await _pid(supervisor, "c")
+        assert waiting["calls"] == 0
+        await _until(lambda: supervisor.spares == 1)
+        assert len(list(supervisor.processes())) == 2
+
+    supervised(scenario, limits=SPARE)
+
+
+def test_spares_that_die_are_made_less_and_less_often_and_calls_are_told_when(monkeypatch):
+    monkeypatch.setenv("PUPPET_SPARES", "die")
+
+    async def scenario(supervisor, events):
+        await _until(lambda: supervisor.trouble())
+        died = sum(supervisor.deaths.values())
+        with pytest.raises(HostFull, match="die as they start") as refused:
+            await supervisor.open(spec("c", "dies at once"))
+        assert refused.value.retry_after >= 1
+        await asyncio.sleep(0.5)
+        assert sum(supervisor.deaths.values()) - died <= 1
+        await _until(lambda: sum(supervisor.deaths.values()) > died)
+
+    supervised(scenario, limits=SPARE)
+
+
+def test_a_call_that_begins_ends_a_loop_of_starts_that_fail():
+    async def scenario(supervisor, events):
+        for number in range(5):
+            with pytest.raises(CallFailed):
+                await supervisor.open(spec(f"c{number}", "dies at once"))
+        assert supervisor.trouble()
+        async with asyncio.timeout(10):
+            while supervisor.trouble():
+                with suppress(HostFull):
+                    await supervisor.open(spec("works"))
+                await asyncio.sleep(0.1)
+        assert supervisor.status("works")["state"] == "open"
 
     supervised(scenario)

@@ -13,7 +13,7 @@ import pytest
 from aiortc import RTCSessionDescription
 
 from guardian.core.calls import CallEventType, CallSpec, Scope
-from guardian.core.config import EvidenceConfig, MediaConfig, VisionConfig, WorkConfig
+from guardian.core.config import CallLimits, EvidenceConfig, MediaConfig, VisionConfig, WorkConfig
 from guardian.core.evidence import clip_from_json
 from guardian.core.frames import Mode
 from guardian.core.violations import Role
@@ -78,7 +78,7 @@ async def conversing(safe, mode=Mode.SELFIE, scopes=KEPT, codec=None, tracks=Non
     evidence = EvidenceConfig(str(safe.path), safe.keys.sealing.text, before_s=3.0, after_s=2.0)
     # A busy machine may be late, which is not what is tested.
     work = WorkConfig(media=STEADY, evidence=evidence, vision=VisionConfig(late_s=2.0))
-    work = replace(work, contacts=replace(work.contacts, watch=()))
+    work = replace(work, contacts=replace(work.contacts, watch=()), limits=CallLimits(spares=0))
     events = []
     merchant, shopper = new_peer(), new_peer()
     for role, peer in ((Role.MERCHANT, merchant), (Role.SHOPPER, shopper)):
