@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from guardian.commands.doctor import Verdict, _engine
+from guardian.commands.checks import Verdict
+from guardian.commands.doctor import _engine
 
 STOPPED_AT_THE_THIRD_FRAME = """
 import signal

@@ -7,13 +7,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from guardian.commands.checks import Check, Verdict
 from guardian.core.errors import GuardianError, ModelMissing, Unavailable
 from guardian.telemetry.machine import machine
 
@@ -43,33 +43,16 @@ CODECS = (("libvpx", "vp8"), ("libx264", "h264"), ("libopus", "opus"))
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "firefox")
 
 
-class Verdict(StrEnum):
-    """ok; warn: something is less good than it could be; fail: the main job cannot run."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at: what was found, and what to do when it is not ok."""
-
-    name: str
-    verdict: Verdict
-    found: str
-    advice: str = ""
-
-
 def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port that should be free; default: the set one.")
     ] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings file that `serve` is given.")] = None,
 ) -> None:
     """Say what works on this machine and what to do; exit 1 only if calls cannot be protected."""
     checks = []
-    for check in examine(port):
+    for check in examine(port, config):
         checks.append(check)
         if not json:
             _show(check)
@@ -83,21 +66,22 @@ def doctor(
         raise Unavailable(f"Calls cannot be protected on this machine yet: see {', '.join(failed)}.")
 
 
-def examine(port: int | None) -> Iterator[Check]:
+def examine(port: int | None, config: Path | None) -> Iterator[Check]:
     """All checks, in the order a newcomer would fix them."""
     yield _python()
     yield _cores()
     yield _memory()
-    yield _slots()
+    yield _slots(config)
     for module, loss in NEEDED.items():
         yield _engine(module, Verdict.FAIL, loss)
     for module, loss in USEFUL.items():
         yield _engine(module, Verdict.WARN, loss)
     yield from _codecs()
     yield from _weights()
-    yield from _second_opinions()
-    yield _evidence()
-    yield _port(port)
+    yield from _second_opinions(config)
+    yield _evidence(config)
+    yield _port(port, config)
+    yield from _host(config)
     yield _browser()
 
 
@@ -130,13 +114,13 @@ def _memory() -> Check:
     return Check("memory", Verdict.OK, f"{free} MiB free")
 
 
-def _slots() -> Check:
+def _slots(config: Path | None) -> Check:
     """How many calls `guardian serve` takes at once here, and by which figures."""
     from guardian.capacity import capacity
     from guardian.settings import load
 
     try:
-        settings = load()
+        settings = load(config)
         found = capacity(settings)
     except GuardianError as error:
         return Check("calls at once", Verdict.WARN, "not known", str(error))
@@ -216,14 +200,14 @@ def _weights() -> Iterator[Check]:
             yield Check(name, Verdict.WARN, found.model_id, found.note)
 
 
-def _second_opinions() -> Iterator[Check]:
+def _second_opinions(config: Path | None) -> Iterator[Check]:
     """Vosk's models: nobody has to have them, and one that is set and cannot be used should be known."""
     from guardian.ears import LANGUAGES, vosk_model
     from guardian.models import ModelStore
     from guardian.settings import load
 
     try:
-        store, speech = ModelStore.default(), load().speech_config()
+        store, speech = ModelStore.default(), load(config).speech_config()
     except GuardianError:
         return  # said already
     for language in LANGUAGES:
@@ -239,12 +223,12 @@ def _second_opinions() -> Iterator[Check]:
             yield Check(name, Verdict.WARN, "cannot be used", str(error))
 
 
-def _evidence() -> Check:
+def _evidence(config: Path | None) -> Check:
     from guardian.evidence_keys import EvidenceKeys
     from guardian.settings import load
 
     try:
-        settings = load()
+        settings = load(config)
         ring = EvidenceKeys(settings.evidence, settings.evidence_key_path).present()
     except GuardianError as error:
         return Check("evidence", Verdict.WARN, "no key", str(error))
@@ -254,10 +238,10 @@ def _evidence() -> Check:
     return Check("evidence", Verdict.OK, f"sealed to {ring.sealing.id}")
 
 
-def _port(wanted: int | None) -> Check:
+def _port(wanted: int | None, config: Path | None) -> Check:
     from guardian.settings import load
 
-    port = load().server.port if wanted is None else wanted
+    port = load(config).server.port if wanted is None else wanted
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -267,6 +251,20 @@ def _port(wanted: int | None) -> Check:
             advice = f"Another program uses it: stop that, or run `guardian serve --port {other}`."
             return Check("port", Verdict.WARN, f"{port} is taken", advice)
     return Check("port", Verdict.OK, f"{port} is free")
+
+
+def _host(config: Path | None) -> Iterator[Check]:
+    from guardian.capacity import capacity
+    from guardian.commands.doctor_host import examine_host
+    from guardian.settings import load
+
+    try:
+        settings = load(config)
+        slots = capacity(settings).slots
+    except GuardianError as error:
+        yield Check("settings", Verdict.FAIL, "cannot be used", str(error))
+        return
+    yield from examine_host(settings, slots)
 
 
 def _browser() -> Check:

@@ -1,0 +1,46 @@
+"""`guardian doctor` tells those who run a server what is not well, and what to do."""
+
+import socket
+
+import pytest
+
+from guardian.commands.checks import Verdict
+from guardian.commands.doctor_host import examine_host
+from guardian.settings import load
+
+
+def found(slots=2, **settings):
+    return {check.name: check for check in examine_host(load(None, settings), slots)}
+
+
+@pytest.fixture
+def taken_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        holder.bind(("0.0.0.0", 0))
+        yield holder.getsockname()[1]
+
+
+def test_folders_are_tried_and_their_room_is_told(tmp_path):
+    checks = found(data_dir=str(tmp_path / "new"))
+    assert checks["data folder"].verdict is Verdict.OK
+    assert not (tmp_path / "new").exists()
+    assert found(data_dir="/proc/none")["data folder"].verdict is Verdict.FAIL
+    short = found(data_dir=str(tmp_path), store={"min_free_bytes": 1 << 60})["data folder"]
+    assert (short.verdict, bool(short.advice)) == (Verdict.WARN, True)
+
+
+def test_ports_that_are_taken_are_counted(taken_port):
+    check = found(1, media={"udp_ports": [taken_port, taken_port]})["udp ports"]
+    assert check.verdict is Verdict.WARN
+    assert "1 taken" in check.found
+    assert found()["udp ports"].verdict is Verdict.OK
+
+
+def test_a_store_that_does_not_answer_is_told():
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        port = holder.getsockname()[1]
+        url = f"postgresql://guardian@127.0.0.1:{port}/guardian"
+        assert found(store={"url": url})["store"].verdict is Verdict.FAIL
+        holder.listen()
+        assert found(store={"url": url})["store"].verdict is Verdict.OK
