@@ -136,6 +136,8 @@ def test_every_call_has_its_lines_however_many_there_are(lines):
         "frames_in": 1000, "frames_out": 990, "lapses": 2, "violations": 1,
     }  # fmt: skip
     assert "anna" not in json.dumps(told)
+    # With the other line below 1 KB, which docs/metrics.md reckons bytes per call-hour with.
+    assert len(json.dumps(told[0])) < 600
 
 
 def test_values_given_with_a_record_are_told_and_filtered(lines):
