@@ -10,6 +10,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -263,7 +264,7 @@ class Supervisor:
         return self._crew.spares
 
     @property
-    def deaths(self) -> Mapping[Death, int]:
+    def deaths(self) -> Counter[Death]:
         """Processes that died before their time, counted by why."""
         return self._crew.deaths
 

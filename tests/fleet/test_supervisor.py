@@ -208,7 +208,7 @@ def test_a_process_that_misbehaves_is_killed_and_its_call_failed(trick, why):
         assert status["state"] == "failed"
         assert [(e.type, e.data["reason"]) for e in events] == [(CallEventType.CALL_LEFT, "failed")]
         assert supervisor.status("other")["state"] == "open"
-        assert supervisor.deaths == {why: 1}
+        assert +supervisor.deaths == {why: 1}
 
     supervised(scenario)
 
@@ -289,7 +289,7 @@ def test_calls_share_a_process_as_far_as_they_may_and_end_apart():
         await supervisor.hang_up("c", None, "done")
         await _until(lambda: len(list(supervisor.processes())) == 1)
         assert events == []
-        assert not supervisor.deaths
+        assert not +supervisor.deaths
 
     supervised(scenario, limits=SHARED)
 
@@ -305,7 +305,7 @@ def test_a_process_that_dies_takes_all_its_calls_and_no_other():
             assert (await _gone(supervisor, call_id))["state"] == "failed"
         assert {(e.call_id, e.data["reason"]) for e in events} == {("a", "failed"), ("b", "failed")}
         assert supervisor.status("other")["state"] == "open"
-        assert supervisor.deaths == {Death.CRASH: 1}
+        assert +supervisor.deaths == {Death.CRASH: 1}
 
     supervised(scenario, limits=SHARED)
 
