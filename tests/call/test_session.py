@@ -10,7 +10,7 @@ from guardian.call.legs import LegMaker
 from guardian.call.picture import Eyes
 from guardian.call.session import CallSession, Workshop
 from guardian.core.calls import CallEventType, CallSpec
-from guardian.core.config import SpeechConfig, WorkConfig
+from guardian.core.config import CallLimits, SpeechConfig, WorkConfig
 from guardian.core.errors import NoSuchCall
 from guardian.core.frames import AudioChunk
 from guardian.core.notes import Lapse, Part
@@ -68,6 +68,17 @@ def no_models(*_):
     raise OSError
 
 
+def session(open_leg, tell, limits=None):
+    shop = Workshop(
+        LegMaker(open_leg, no_models, no_models, FakeRelay, Nothing, no_models),
+        Eyes(no_models, no_models),
+        no_models,
+        dict,
+        tell,
+    )
+    return CallSession(CallSpec("c", "t", {}), WorkConfig(limits=limits or CallLimits()), shop)
+
+
 def told(scenario):
     """What a call tells while `scenario(call, legs, until)` goes on: (event, role, reason)."""
 
@@ -88,14 +99,7 @@ def told(scenario):
             legs.append(FakeLeg(len(legs)))
             return legs[-1]
 
-        shop = Workshop(
-            LegMaker(open_leg, no_models, no_models, FakeRelay, Nothing, no_models),
-            Eyes(no_models, no_models),
-            no_models,
-            dict,
-            tell,
-        )
-        call = CallSession(CallSpec("c", "t", {}), WorkConfig(), shop)
+        call = session(open_leg, tell)
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(call.run())
             await asyncio.sleep(0)
@@ -223,3 +227,26 @@ def test_a_voice_is_muted_for_what_went_unheard_and_not_for_an_engine_that_is_le
         return voice.muted
 
     assert asyncio.run(main()) is muted
+
+
+@pytest.mark.parametrize(
+    ("limits", "connected", "reason"),
+    [
+        (CallLimits(max_call_s=0.1), True, "the longest time a call may take is over"),
+        (CallLimits(idle_s=0.1), False, "nobody was connected"),
+    ],
+)
+def test_a_call_ends_after_its_longest_time_or_when_nobody_is_there(limits, connected, reason):
+    async def main():
+        leg, rows = FakeLeg(0), []
+        call = session(lambda role, sources: leg, rows.append, limits)
+        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(call.run())
+            await asyncio.sleep(0)
+            if connected:
+                leg.connected.set()
+                await call.offer(Role.SHOPPER, "v=0")
+            assert await running == reason
+        return [event.data["reason"] for event in rows if event.data.get("role", "none") is None]
+
+    assert asyncio.run(main()) == [reason]
