@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from guardian import __version__
 from guardian.aftermath import settle
+from guardian.arenas import keep_arenas
 from guardian.audit_desk import ServerAudit
 from guardian.capacity import capacity
 from guardian.core.calls import CallEvent, CallEventType, CallSpec
@@ -76,6 +77,8 @@ def run(settings: Settings, ready: Ready, make_host: HostMaker | None = None) ->
     ready: hears the base url once requests are taken. GuardianError: a port, key or folder is not to be had.
     """
     log.configure()
+    # Threads of the store, of passwords and of files would keep a pool each.
+    keep_arenas(1)
     ending = Ending()
     try:
         with contextlib.suppress(asyncio.CancelledError):
