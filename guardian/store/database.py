@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from guardian.core.errors import ConfigError, StoreFault, Unavailable
 from guardian.store.advisory import AdvisoryLock
+from guardian.store.leadership import Leadership
 
 _BUSY_S = 10.0
 _CONNECT_S = 10
@@ -28,6 +29,8 @@ _PATIENCE = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
 }
+
+_ONE_ALTERS = sa.text("SELECT pg_advisory_xact_lock(hashtext('guardian tables'), hashtext(current_schema()))")
 
 _SQLITE_CAUSES = (
     ("full", "its disk is full"),
@@ -99,8 +102,8 @@ class Database:
 
     @contextmanager
     def altering(self) -> Iterator[sa.Connection]:
-        """A transaction that changes tables, without a time limit and, on SQLite, with foreign keys checked
-        at its end only, as tables are copied in it."""
+        """A transaction that changes tables, one at a time, without a time limit and, on SQLite, with foreign
+        keys checked at its end only, as tables are copied in it."""
         try:
             with self._engine.execution_options(alters=True).connect() as connection:
                 driver: Any = connection.connection.driver_connection
@@ -110,6 +113,9 @@ class Database:
                     # Has an effect outside of transactions only.
                     driver.execute("PRAGMA foreign_keys = OFF")
                 with connection.begin():
+                    if not self.embedded:
+                        # Servers of a fleet are started together.
+                        connection.execute(_ONE_ALTERS)
                     yield connection
                     if self.embedded and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
                         raise Unavailable(
@@ -142,6 +148,10 @@ class Database:
         """
         with self._plainly():
             return self.embedded or self._lock.keep()
+
+    def leadership(self) -> Leadership:
+        """What servers that share a store of PostgreSQL have instead of `alone`."""
+        return Leadership(self._engine, self._plainly)
 
     def overwrite(self, table: sa.Table) -> None:
         """Takes what was deleted from a table out of the files of the store, as far as its engine does that.

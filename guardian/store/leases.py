@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from guardian.store.database import Database, insert_into
 from guardian.store.fleet_tables import node_leases
 
+_MEMORY_S = 90 * 86400.0
+"""No node goes on for so long without its broker: who was fenced may be forgotten."""
 _CLOCKS = {
     # Neither of them the time at which the transaction began: it may have waited for a row since.
     "postgresql": "extract(epoch FROM clock_timestamp())",
@@ -44,17 +46,9 @@ class NodeLeases:
         """
         with self._database.writing() as db:
             row = {"node": node, "incarnation": incarnation, "lease_s": lease_s}
-            return db.execute(_fencing(db.dialect.name), row).first() is not None
-
-    def forget(self, older_than_s: float) -> int:
-        """Removes rows that nobody has changed for so long; returns how many.
-
-        That has to be longer than a node may go on without its broker: one that was forgotten may be renewed.
-        """
-        with self._database.writing() as db:
-            now = _now(db.dialect.name)
-            old = node_leases.delete().where(node_leases.c.seen_at < now - older_than_s)
-            return db.execute(old).rowcount
+            fenced = db.execute(_fencing(db.dialect.name), row).first() is not None
+            db.execute(node_leases.delete().where(node_leases.c.seen_at < _now(db.dialect.name) - _MEMORY_S))
+            return fenced
 
 
 def _now(dialect: str) -> sa.ColumnElement[float]:

@@ -58,13 +58,15 @@ def test_the_longer_lease_counts_where_two_nodes_think_differently(leases, datab
     assert leases.fence("a", "1", 20.0)
 
 
-def test_old_rows_are_forgotten_and_no_others(leases, database):
+def test_rows_of_long_ago_are_forgotten_and_no_others(leases, database):
     leases.fence("a", "1", LEASE_S)
-    let_pass(database, 1000.0)
+    let_pass(database, 80 * 86400.0)
     leases.fence("a", "2", LEASE_S)
-    assert leases.forget(500.0) == 1
+    let_pass(database, 20 * 86400.0)
+    assert leases.fence("b", "1", LEASE_S)
+    with database.reading() as db:
+        assert sorted(row.incarnation for row in db.execute(node_leases.select())) == ["1", "2"]
     assert not leases.renew("a", "2", LEASE_S)
-    assert leases.forget(500.0) == 0
 
 
 def test_of_one_that_renews_and_others_that_fence_one_wins(leases, database):
