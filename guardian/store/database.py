@@ -20,6 +20,8 @@ from guardian.store.leadership import Leadership
 _BUSY_S = 10.0
 _CONNECT_S = 10
 _STATEMENT_MS = 30_000
+_IDLE_MS = 5_000
+"""A server that is stopped in the middle of a transaction keeps what it has locked for so long."""
 _CONNECTIONS = 4
 _PATIENCE = {
     # A host that vanishes answers nothing: without these a read waits a quarter of an hour.
@@ -285,9 +287,14 @@ def _postgresql(url: sa.URL) -> sa.Engine:
 
 
 def _begin_postgresql(connection: sa.Connection) -> None:
-    limit = 0 if connection.get_execution_options().get("alters") else _STATEMENT_MS
-    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {limit}")
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(_BUSY_S * 1000)}")
+    alters = connection.get_execution_options().get("alters")
+    limits = {
+        "statement_timeout": 0 if alters else _STATEMENT_MS,
+        "lock_timeout": round(_BUSY_S * 1000),
+        "idle_in_transaction_session_timeout": 0 if alters else _IDLE_MS,
+    }
+    told = ", ".join(f"set_config('{name}', '{limit}', true)" for name, limit in limits.items())
+    connection.exec_driver_sql(f"SELECT {told}")
 
 
 def _cause(error: sa.exc.SQLAlchemyError) -> str:
