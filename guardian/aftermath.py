@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,13 +13,14 @@ from guardian.store.outbox import Kept, Outbox
 from guardian.telemetry.log import logger
 
 
-def settle(outbox: Outbox, desk: Desk) -> int:
-    """Tells that calls which were going on when the server was killed have failed; returns how many.
+def settle(outbox: Outbox, desk: Desk, call_ids: Collection[str] | None = None) -> int:
+    """Tells that calls which were going on when their server was killed have failed; returns how many.
 
-    Their processes died with the server. Call before any call is admitted. Unavailable.
+    Their processes died with the server. call_ids: those of the server; None: all that there are, of a
+    server that has its store to itself and has admitted no call yet. Unavailable.
     """
     left = 0
-    for kept in outbox.unfinished():
+    for kept in outbox.unfinished(call_ids):
         try:
             end = _end(kept, json.loads(kept.body)["data"]["call"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -26,6 +26,7 @@ from guardian.store.database import Database
 from guardian.store.outbox import Outbox
 from guardian.telemetry.log import logger
 from guardian.telemetry.metrics import Metrics
+from guardian.tenure import Tenure
 
 WATCH_EVERY_S = 5.0
 _CLEAN_EVERY_S = 3600.0
@@ -48,33 +49,45 @@ class EventRelay:
         self.outbox = Outbox(database, routes)
         self.events = StoreEvents(database, routes, self._now)
         self.events.wake = self._wake
-        schedule = Schedule(settings.events.retry_s)
-        self._pump = Pump(self.outbox, self.sinks, self._told, Pace(self._now, schedule))
+        self._pump: Pump | None = None
         cases = CaseKeeper(settings.review.read(), settings.retention.read(), self._now)
         around = Surroundings(
             metrics, self._wake, self._now, lambda: self._full is not None, beside=cases.beside
         )
         self.desk = Desk(self.outbox, Envelope(issuer), around)
 
-    async def run(self) -> None:
-        """Delivers, watches and cleans until cancelled."""
+    async def deliver(self, tenure: Tenure) -> None:
+        """Delivers what all servers of the store have kept, and cleans up, until cancelled."""
         while True:
             # Without it, waits that the clock was set back under would last.
             if await self._lives(self._resume):
                 break
             await asyncio.sleep(WATCH_EVERY_S)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._pump.run(), name="pump")
-            tasks.create_task(self._watch(), name="store-watch")
-            tasks.create_task(self._clean(), name="store-clean")
+        schedule = Schedule(self._settings.events.retry_s)
+        pump = Pump(
+            self.outbox, self.sinks, self._told, Pace(self._now, schedule, tenure.look_s, tenure.leads)
+        )
+        self._pump = pump
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(pump.run(), name="pump")
+                tasks.create_task(self._clean(), name="store-clean")
+        finally:
+            self._pump = None
 
     async def drain(self, until: float) -> None:
-        """Gives what can leave at once the time to leave, until `until` (monotonic seconds)."""
+        """Gives what can leave at once the time to leave, until `until` (monotonic seconds).
+
+        What another server delivers has left once it is on the disk.
+        """
         newest = self.desk.newest
         if newest is not None:
             # What is being written waits no more, and is not yet to be seen.
             await asyncio.wait([asyncio.wrap_future(newest)], timeout=max(0.0, until - time.monotonic()))
         while time.monotonic() < until:
+            pump = self._pump
+            if pump is None and not self.desk.waiting:
+                return
             try:
                 looks = [
                     await asyncio.to_thread(self.outbox.look, sink.name, self._now(), 1)
@@ -82,7 +95,7 @@ class EventRelay:
                 ]
             except Unavailable:
                 return
-            if not self.desk.waiting and self._pump.idle and not any(look.due for look in looks):
+            if not self.desk.waiting and pump is not None and pump.idle and not any(x.due for x in looks):
                 return
             await asyncio.sleep(0.05)
 
@@ -108,7 +121,11 @@ class EventRelay:
     def _wake(self) -> None:
         # Comes from other threads, also while the loop is being closed.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._pump.wake)
+            self._loop.call_soon_threadsafe(self._wake_pump)
+
+    def _wake_pump(self) -> None:
+        if self._pump is not None:
+            self._pump.wake()
 
     def _told(self, sink: str, outcome: str) -> None:
         self._metrics.deliveries.labels(sink, outcome).inc()
@@ -117,8 +134,8 @@ class EventRelay:
         elif outcome != "delivered":
             self._log.warning("an event was not delivered", sink=sink, outcome=outcome)
 
-    async def _watch(self) -> None:
-        """Measures the store; says when it has hardly any room left, and when it has again.
+    async def watch(self) -> None:
+        """Measures the store until cancelled; says when it has hardly any room left, and when it has again.
 
         Unavailable when another server has it meanwhile: both would deliver every event.
         """

@@ -56,7 +56,8 @@ class EvidenceKeeper:
         self._tell = tell
         self._clock = SeenClock()
         self._log = logger("guardian.evidence")
-        self._refused: list[str] = []
+        self.refused: list[str] = []
+        """Files of clips that might not be kept, still there."""
         self._hurried = False
         self.head: Link | None = None
         """The last link of the chain that was written here."""
@@ -67,11 +68,15 @@ class EvidenceKeeper:
 
     def begin(self) -> None:
         """At the start, before any call: what a killed server left half-written is removed."""
-        self._clock.at(self.store.last_seen(), time.monotonic())
+        self.join()
         # Not what is written from now on: a folder that hangs answers when calls go on.
         swept = self.clips.sweep(self.now())
         if swept:
             self._log.warning("half-written clips of the last run were removed", files=swept)
+
+    def join(self) -> None:
+        """At the start, where other servers write clips: no earlier time than they have seen comes back."""
+        self._clock.at(self.store.last_seen(), time.monotonic())
 
     def take(self, spec: CallSpec, event: CallEvent) -> Future[Any]:
         """Keeps a clip that a call process has written, and tells of it. Does not wait.
@@ -96,9 +101,9 @@ class EvidenceKeeper:
         return self._link(spec, ready, lambda db: changes.keep(db, new, doing))
 
     def refuse(self, event: CallEvent) -> None:
-        """A clip that may not be kept: its sealed keys are dropped here, its files with the next sweep."""
+        """A clip that may not be kept: its sealed keys are dropped here, its files with `remove_refused`."""
         clip = clip_from_json(event.data["clip"])
-        self._refused += [file_name(clip.evidence_id, part.name) for part in clip.parts]
+        self.refused += [file_name(clip.evidence_id, part.name) for part in clip.parts]
 
     def _ready(self, clip: SealedClip, new: NewClip) -> dict[str, Any]:
         """What `evidence.ready` tells."""
@@ -187,16 +192,16 @@ class EvidenceKeeper:
         """
         gone = self.remove_files(time.monotonic() + budget_s)
         self.clips.sweep(time.time() - _DRAFT_S)
-        self._remove_refused()
         return gone
 
-    def _remove_refused(self) -> None:
-        while self._refused:
-            name = self._refused.pop()  # First: others are put behind it from the event loop.
+    def remove_refused(self) -> None:
+        """Removes files of clips that might not be kept. Unavailable when the folder refuses."""
+        while self.refused:
+            name = self.refused.pop()  # First: others are put behind it from the event loop.
             try:
                 self.clips.remove(name)
             except Unavailable:
-                self._refused.append(name)
+                self.refused.append(name)
                 raise
 
     def _begun(self, record: ClipRecord, doing: Doing) -> Future[Any]:

@@ -116,23 +116,24 @@ def make_key(settings: Settings) -> None:
 def seal_all(settings: Settings, who: str, told: Counted) -> Rotated:
     """Seals every clip to the current key; within `changing_keys`. It may be interrupted, and goes on then.
 
-    Old keys are destroyed when nothing needs them: not while a server runs, whose calls seal to the key it
-    began with. ConfigError, Unavailable.
+    Old keys are destroyed when nothing needs them: not while any server of the store runs, whose calls seal
+    to the key it began with. ConfigError, Unavailable.
     """
     keys = EvidenceKeys(settings.evidence, settings.evidence_key_path)
     ring = keys.ring()
     with ExitStack() as undo:
-        alone = _alone(settings, undo)
         database = undo.enter_context(opened_store(settings))
+        alone = _alone(settings, database, undo)
         done = seal_anew(EvidenceStore(database), ring, Doing(f"person:-/{who}", time.time()), told)
         if alone and not done.closed and not keys.configured:
             keys.file.drop(float("inf"))
     return Rotated(ring.sealing.id, done.done, done.closed, keys.ring().ids[1:])
 
 
-def _alone(settings: Settings, undo: ExitStack) -> bool:
+def _alone(settings: Settings, database: Database, undo: ExitStack) -> bool:
     try:
         undo.callback(DataLock(settings.data_path).close)
+        undo.enter_context(database.alone())
     except GuardianError:
         return False
     return True

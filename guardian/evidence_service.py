@@ -31,6 +31,7 @@ from guardian.store.evidence_links import EvidenceLinks
 from guardian.store.participants import NamedEvents
 from guardian.telemetry.log import logger
 from guardian.telemetry.metrics import Metrics
+from guardian.tenure import Tenure
 
 T = TypeVar("T")
 
@@ -77,20 +78,27 @@ class EvidenceService:
         evidence = self._settings.evidence.read(self._settings.evidence_path, self._public_key)
         return replace(work, evidence=evidence)
 
-    async def start(self) -> None:
-        """`begin`, before any call: a folder that hangs holds up neither the start nor the calls."""
+    async def start(self, tenure: Tenure) -> None:
+        """`begin` or `join`, before any call: a folder that hangs holds up neither start nor calls."""
         try:
-            await self._beside(self.begin, _BEGIN_S)
+            await self._beside(self.join if tenure.shared else self.begin, _BEGIN_S)
         except Unavailable as error:
             self._failed("evidence cannot be looked after", error)
 
     def begin(self) -> None:
         """At the start. Waits for the disk."""
+        self._start(self._keeper.begin, self._end_old_keys)
+
+    def join(self) -> None:
+        """The same where calls of other servers go on: what those write, and seal to, is left alone."""
+        self._start(self._keeper.join)
+
+    def _start(self, *steps: Callable[[], None]) -> None:
         if not self._public_key:
             self._log.warning("no evidence is kept of any call: `guardian keys init` makes a key for it")
         try:
-            self._keeper.begin()
-            self._end_old_keys()
+            for step in steps:
+                step()
         except Exception as error:  # noqa: BLE001 - calls are protected without evidence too
             self._failed("evidence cannot be looked after", error)
 
@@ -109,13 +117,14 @@ class EvidenceService:
         if event.type is CallEventType.HEARING_LAPSED and event.data.get("part") == Part.EVIDENCE:
             self._metrics.clips.labels("lost").inc()
 
-    async def run(self) -> None:
-        """Erases what has expired, until cancelled."""
+    async def run(self, tenure: Tenure) -> None:
+        """Removes what was refused here and, while this server leads, what has expired, until cancelled."""
         strays_at = 0.0
         try:
             while True:
-                overdue = await self._swept()
-                if time.monotonic() >= strays_at:
+                overdue = tenure.leads() and await self._swept()
+                await self._drop_refused()
+                if tenure.leads() and time.monotonic() >= strays_at:
                     await self._clear_strays()
                     strays_at = time.monotonic() + _STRAYS_EVERY_S
                 self._metrics.clips_overdue.set(overdue)
@@ -145,6 +154,14 @@ class EvidenceService:
             self._failed("what has expired could not be erased; nobody can read it", error)
             return True
         return done.late
+
+    async def _drop_refused(self) -> None:
+        if not self._keeper.refused:
+            return
+        try:
+            await self._beside(self._keeper.remove_refused)
+        except Exception as error:  # noqa: BLE001 - whatever a folder does: as for a sweep
+            self._failed("files of clips that were refused stay for now; nobody can read them", error)
 
     async def _clear_strays(self) -> None:
         try:

@@ -12,6 +12,7 @@ from guardian.review_work import ReviewParts
 from guardian.store.case_forgetting import CaseForgetting
 from guardian.store.evidence_changes import Doing
 from guardian.telemetry.log import logger
+from guardian.tenure import Tenure
 
 _SWEEP_EVERY_S = 60.0
 
@@ -26,12 +27,13 @@ class ReviewService:
         self.desk = ServerReview(parts)
         self.appeals = ServerAppeals(parts)
 
-    async def run(self) -> None:
-        """Forgets what has expired, until cancelled."""
+    async def run(self, tenure: Tenure) -> None:
+        """Forgets what has expired, while this server leads, until cancelled."""
         while True:
             try:
-                while await asyncio.to_thread(self._sweep):
-                    pass
+                going_on = tenure.leads()
+                while going_on:
+                    going_on = await asyncio.to_thread(self._sweep) > 0 and tenure.leads()
             except Exception as error:  # noqa: BLE001 - whatever stands in a row: the server and its calls go on
                 # Messages that are not our own may quote what stands in rows.
                 why = str(error) if isinstance(error, GuardianError) else type(error).__name__

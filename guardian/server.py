@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from starlette.types import ASGIApp
@@ -53,6 +54,7 @@ from guardian.telemetry.calls import CallCollector
 from guardian.telemetry.lag import watch_loop
 from guardian.telemetry.metrics import Metrics
 from guardian.telemetry.processes import ProcessCollector, Processes
+from guardian.tenure import Tenure, alone
 from guardian.web.admission import Register
 from guardian.web.app import create_app
 from guardian.web.keyfile import KeyFile
@@ -130,10 +132,11 @@ async def serving(
                 # A store that is brought up to date, or is far away, takes its time.
                 database = await asyncio.to_thread(open_store, settings.store_config())
                 undo.callback(database.close)
-                undo.enter_context(database.alone())
+                tenure = undo.enter_context(alone(database))
                 server = _Server(settings, keys, listener, database)
                 undo.callback(server.close)
-                async with server.running(make_host or server.processes, departure, door) as url:
+                host = make_host or server.processes
+                async with server.running(host, departure, door, tenure) as url:
                     yield url
         except ExceptionGroup as group:
             raise _plain(group) from group
@@ -200,19 +203,21 @@ class _Server:
         self.desk.close(2.0)
 
     @asynccontextmanager
-    async def running(self, make_host: HostMaker, departure: Departure, door: Door) -> AsyncIterator[str]:
+    async def running(
+        self, make_host: HostMaker, departure: Departure, door: Door, tenure: Tenure
+    ) -> AsyncIterator[str]:
         """Serves while inside; leaving stops accepting, ends the calls and lets events leave."""
         self.departure = departure
-        unfinished = await asyncio.to_thread(settle, self.relay.outbox, self.desk)
-        if unfinished:
-            self.log.warning("calls of the last run had not ended; they are told as failed", calls=unfinished)
-        await self.evidence.start()
+        if not tenure.shared:
+            await self._settle()
+        await self.evidence.start(tenure)
         async with asyncio.TaskGroup() as tasks:
             side = [
-                tasks.create_task(self.relay.run(), name="events"),
+                tasks.create_task(self.relay.watch(), name="store-watch"),
+                tasks.create_task(tenure.run(partial(self.relay.deliver, tenure)), name="events"),
                 tasks.create_task(watch_loop(self.metrics), name="loop-lag"),
-                tasks.create_task(self.evidence.run(), name="evidence"),
-                tasks.create_task(self.review.run(), name="review"),
+                tasks.create_task(self.evidence.run(tenure), name="evidence"),
+                tasks.create_task(self.review.run(tenure), name="review"),
             ]
             try:
                 async with make_host(self.work, self.publish) as host:
@@ -253,6 +258,11 @@ class _Server:
             async with asyncio.TaskGroup() as tasks:
                 for call_id in self.register.live():
                     tasks.create_task(host.hang_up(call_id, None, _DRAINING), name="drain")
+
+    async def _settle(self) -> None:
+        unfinished = await asyncio.to_thread(settle, self.relay.outbox, self.desk)
+        if unfinished:
+            self.log.warning("calls of the last run had not ended; they are told as failed", calls=unfinished)
 
     def publish(self, spec: CallSpec, event: CallEvent) -> None:
         """The desk the host knows; the register learns of calls that have ended."""

@@ -37,10 +37,15 @@ Told = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """now: wall clock seconds that do not jump. schedule: how long to wait after a failed try."""
+    """now: wall clock seconds that do not jump. schedule: how long to wait after a failed try.
+
+    look_s: how soon what nobody has told of is noticed. may: whether a try may be made now.
+    """
 
     now: Clock
     schedule: Schedule = field(default_factory=Schedule)
+    look_s: float = _LOOK_S
+    may: Callable[[], bool] = lambda: True
 
 
 _Ended = tuple[Outcome, asyncio.Future[bool]]
@@ -93,7 +98,7 @@ class Pump:
                     wait = await self._look(sink, work)
                 except Exception as error:  # noqa: BLE001  # one odd row must not end the server
                     wait = _DISK_S if _passes(error, "look for events") else _LOOK_S
-                while work.ready and len(work.busy) < _SIDE_BY_SIDE:
+                while work.ready and len(work.busy) < _SIDE_BY_SIDE and self._pace.may():
                     due = work.ready.popleft()
                     work.busy.add(due.event_id)
                     tasks.create_task(self._one(sink, due, work))
@@ -103,14 +108,15 @@ class Pump:
 
     async def _look(self, sink: Sink, work: _Round) -> float:
         """Fetches what is due, if nothing is left of the last time; seconds until the next look."""
+        longest = self._pace.look_s
         if work.ready:
-            return _LOOK_S
+            return longest
         # One that ends while the store is read may still look due.
         before = frozenset(work.busy)
         now = self._pace.now()
         found = await asyncio.to_thread(self._outbox.look, sink.name, now, _AHEAD + _SIDE_BY_SIDE)
         work.ready.extend(one for one in found.due if one.event_id not in before)
-        return _LOOK_S if found.next_at is None else min(max(found.next_at - now, 0.01), _LOOK_S)
+        return longest if found.next_at is None else min(max(found.next_at - now, 0.01), longest)
 
     async def _one(self, sink: Sink, due: Due, work: _Round) -> None:
         try:

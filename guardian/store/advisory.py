@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import sqlalchemy as sa
 
-_TAKE = sa.text(
+TAKE = sa.text(
     "SELECT pg_try_advisory_lock(hashtext('guardian'), hashtext(current_schema())), pg_backend_pid()"
 )
 _HOLDER = sa.text(
@@ -62,7 +62,7 @@ class AdvisoryLock:
         try:
             # Kept as long as the server runs, so it is no longer one of the pool's.
             connection.detach()
-            taken, session = connection.execute(_TAKE).one()
+            taken, session = connection.execute(TAKE).one()
             if taken:
                 connection.commit()
                 self._connection, self._session = connection, int(session)

@@ -15,10 +15,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from guardian.core.errors import ConfigError, StoreFault, Unavailable
 from guardian.store.advisory import AdvisoryLock
+from guardian.store.leadership import Leadership
 
 _BUSY_S = 10.0
 _CONNECT_S = 10
 _STATEMENT_MS = 30_000
+_IDLE_MS = 5_000
+"""A server that is stopped in the middle of a transaction keeps what it has locked for so long."""
 _CONNECTIONS = 4
 _PATIENCE = {
     # A host that vanishes answers nothing: without these a read waits a quarter of an hour.
@@ -28,6 +31,8 @@ _PATIENCE = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
 }
+
+_ONE_ALTERS = sa.text("SELECT pg_advisory_xact_lock(hashtext('guardian tables'), hashtext(current_schema()))")
 
 _SQLITE_CAUSES = (
     ("full", "its disk is full"),
@@ -99,8 +104,8 @@ class Database:
 
     @contextmanager
     def altering(self) -> Iterator[sa.Connection]:
-        """A transaction that changes tables, without a time limit and, on SQLite, with foreign keys checked
-        at its end only, as tables are copied in it."""
+        """A transaction that changes tables, one at a time, without a time limit and, on SQLite, with foreign
+        keys checked at its end only, as tables are copied in it."""
         try:
             with self._engine.execution_options(alters=True).connect() as connection:
                 driver: Any = connection.connection.driver_connection
@@ -110,6 +115,9 @@ class Database:
                     # Has an effect outside of transactions only.
                     driver.execute("PRAGMA foreign_keys = OFF")
                 with connection.begin():
+                    if not self.embedded:
+                        # Servers of a fleet are started together.
+                        connection.execute(_ONE_ALTERS)
                     yield connection
                     if self.embedded and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
                         raise Unavailable(
@@ -142,6 +150,10 @@ class Database:
         """
         with self._plainly():
             return self.embedded or self._lock.keep()
+
+    def leadership(self) -> Leadership:
+        """What servers that share a store of PostgreSQL have instead of `alone`."""
+        return Leadership(self._engine, self._plainly)
 
     def overwrite(self, table: sa.Table) -> None:
         """Takes what was deleted from a table out of the files of the store, as far as its engine does that.
@@ -275,9 +287,14 @@ def _postgresql(url: sa.URL) -> sa.Engine:
 
 
 def _begin_postgresql(connection: sa.Connection) -> None:
-    limit = 0 if connection.get_execution_options().get("alters") else _STATEMENT_MS
-    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {limit}")
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(_BUSY_S * 1000)}")
+    alters = connection.get_execution_options().get("alters")
+    limits = {
+        "statement_timeout": 0 if alters else _STATEMENT_MS,
+        "lock_timeout": round(_BUSY_S * 1000),
+        "idle_in_transaction_session_timeout": 0 if alters else _IDLE_MS,
+    }
+    told = ", ".join(f"set_config('{name}', '{limit}', true)" for name, limit in limits.items())
+    connection.exec_driver_sql(f"SELECT {told}")
 
 
 def _cause(error: sa.exc.SQLAlchemyError) -> str:

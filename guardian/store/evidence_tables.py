@@ -74,6 +74,8 @@ audit = sa.Table(
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("digest", sa.String, nullable=False),
     sa.Index("audit_by_subject", "subject", "sequence"),
+    sa.Index("audit_by_act", "act", "sequence"),
+    sa.Index("audit_by_actor", "actor", "sequence"),
 )
 
 clock = sa.Table(

@@ -8,7 +8,7 @@ time has come, so events reach a sink in order per call, also after a restart.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -167,11 +167,13 @@ class Outbox:
         with self._db.reading() as db:
             return tuple(_kept(row) for row in db.execute(query))
 
-    def unfinished(self) -> tuple[Kept, ...]:
-        """The last event of each call of which nobody has told that it is over."""
+    def unfinished(self, call_ids: Collection[str] | None = None) -> tuple[Kept, ...]:
+        """The last event of each call of which nobody has told that it is over; None: of all calls."""
         query = _KEPT.join(
             sequences, (sequences.c.call_id == events.c.call_id) & (sequences.c.last == events.c.sequence)
         ).where(sequences.c.going_on)
+        if call_ids is not None:
+            query = query.where(sequences.c.call_id.in_(call_ids))
         with self._db.reading() as db:
             return tuple(_kept(row) for row in db.execute(query))
 
@@ -293,9 +295,11 @@ def _delivery(sink: str, one: Kept) -> dict[str, Any]:
 
 _HERE = (deliveries.c.sink == sa.bindparam("at_sink")) & (deliveries.c.event_id == sa.bindparam("event"))
 _FAILED = {"last_error": sa.bindparam("error"), "attempts": deliveries.c.attempts + 1}
+# Two servers may have tried it, one after the other: what was taken once is done.
+_DEAD = sa.case((deliveries.c.state == "done", "done"), else_="dead")
 _MARKS = {
     Fate.DONE: deliveries.update().where(_HERE).values(state="done", last_error=None),
-    Fate.DEAD: deliveries.update().where(_HERE).values(state="dead", died_at=sa.bindparam("at"), **_FAILED),
+    Fate.DEAD: deliveries.update().where(_HERE).values(state=_DEAD, died_at=sa.bindparam("at"), **_FAILED),
     Fate.AGAIN: deliveries.update().where(_HERE).values(**_FAILED),
     Fate.GONE: deliveries.update().where(_HERE).values(last_error=sa.bindparam("error")),
 }

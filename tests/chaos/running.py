@@ -68,8 +68,8 @@ def refused(folder, *before):
     return ended.stderr.strip().splitlines()[-1]
 
 
-def until(true):
-    deadline = time.monotonic() + WAIT_S
+def until(true, wait_s=WAIT_S):
+    deadline = time.monotonic() + wait_s
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -90,6 +90,7 @@ class House:
         """As a server does every now and then."""
         done = self.keeper.expire(budget_s)
         self.keeper.clear(budget_s)
+        self.keeper.remove_refused()
         return done
 
     def keep(self, data: bytes = b"a clip", **call) -> str:

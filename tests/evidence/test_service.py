@@ -23,6 +23,7 @@ from guardian.store.evidence import EvidenceStore
 from guardian.store.evidence_tables import evidence, evidence_keys
 from guardian.store.upgrade import open_store
 from guardian.telemetry.metrics import Metrics
+from guardian.tenure import Alone
 from tests.chaos.running import until
 from tests.evidence.estate import DAY_S, House, ready, spec, write_clip
 
@@ -159,7 +160,7 @@ def test_whatever_a_sweep_raises_the_server_goes_on(house, monkeypatch):
 
     async def scenario():
         async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(made.run())
+            running = tasks.create_task(made.run(Alone()))
             await asyncio.wait([running], timeout=0.3)
             assert not running.done()
             running.cancel()
@@ -184,9 +185,9 @@ def test_beside_a_folder_that_hangs_what_expires_is_erased(house, monkeypatch):
         return metrics.clips_overdue.collect()[0].samples[0].value
 
     async def scenario():
-        await made.start()
+        await made.start(Alone())
         async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(made.run())
+            running = tasks.create_task(made.run(Alone()))
             await asyncio.to_thread(until, lambda: overdue() == 1.0)
             assert house.store.find(one, None).part_keys == ()
             assert list(house.clips.files())

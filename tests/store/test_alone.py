@@ -4,7 +4,9 @@ import pytest
 import sqlalchemy as sa
 
 from guardian.core.errors import Unavailable
+from guardian.store import audit
 from guardian.store.database import Database, StoreConfig
+from guardian.store.upgrade import upgrade
 
 _OTHERS = "FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND application_name = 'guardian'"
 
@@ -54,3 +56,19 @@ def test_a_session_that_the_server_has_not_given_up_is_still_ones_own(pair):
         lost.close()
         assert first.stay_alone()
         assert first._lock._connection is not None
+
+
+def test_who_says_nothing_in_the_middle_of_a_transaction_holds_nobody_up(pair):
+    """As when a server is stopped: the chain is locked, and all others wait for it."""
+    stopped, other = pair
+    upgrade(other)
+
+    def stop_for_a_while():
+        with stopped.writing() as db:
+            audit.hold(db)
+            with other.writing() as waiting:
+                audit.hold(waiting)
+            db.execute(sa.text("SELECT 1"))
+
+    with pytest.raises(Unavailable):
+        stop_for_a_while()
