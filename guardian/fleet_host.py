@@ -45,6 +45,7 @@ class FleetHost:
         self._token_s = token_s
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
+        self._writing = asyncio.Lock()
         self._log = logger("guardian.fleet")
         self.until = float("-inf")
 
@@ -71,10 +72,8 @@ class FleetHost:
         call = self._register.any_tenant(spec.call_id)
         assert call is not None
         self._leased()
-        node, incarnation = self._holder()
-        record = CallRecord(spec, call.metadata, _hashes(call.legs), node, incarnation, time.time())
         try:
-            kept = await self._book.create(record)
+            kept = await self._book.create(self._record(call))
         except Changed:
             raise CallExists("This call_id is taken; use another one, or none to be given one.") from None
         try:
@@ -175,8 +174,8 @@ class FleetHost:
         await self._host.use_rules(call_id, rules)
 
     def status(self, call_id: str) -> Mapping[str, Any]:
-        """The last status of a call of this node."""
-        return self._host.status(call_id)
+        """The last status of a call of this node, and which node that is."""
+        return {**self._host.status(call_id), "node": self._holder()[0]}
 
     def capacity(self) -> tuple[int, int]:
         """(slots taken, slots in all) of this node."""
@@ -216,18 +215,40 @@ class FleetHost:
             self._wake.clear()
             if time.monotonic() - looked > _LATER_S:
                 looked = time.monotonic()
-                self._dirty.update(self._register.live())
+                self.mark_all()
             await self.flush()
 
     async def flush(self) -> None:
         """Writes what has to be written; what cannot be stays for later."""
-        for call_id in list(self._dirty):
-            self._dirty.discard(call_id)
-            try:
-                await self._book.change(call_id, self._truth)
-            except Unavailable:
-                self._dirty.add(call_id)
-                return
+        async with self._writing:
+            for call_id in list(self._dirty):
+                self._dirty.discard(call_id)
+                try:
+                    await self._write(call_id)
+                except Unavailable:
+                    self._dirty.add(call_id)
+                    return
+
+    async def _write(self, call_id: str) -> None:
+        if await self._book.change(call_id, self._truth) is not None or not self.leased:
+            return
+        call = self._register.any_tenant(call_id)
+        if call is None or call.ended is not None or await self._book.get(call_id) is not None:
+            return
+        # A broker that has lost all it knew.
+        with suppress(Changed):
+            await self._book.create(self._record(call))
+
+    def _record(self, call: Admitted) -> CallRecord:
+        node, incarnation = self._holder()
+        legs = {role: LegHash(leg.sha256, leg.expires) for role, leg in call.legs.items()}
+        joined = frozenset(session.role for session in call.sessions.values())
+        return CallRecord(call.spec, call.metadata, legs, node, incarnation, time.time(), joined=joined)
+
+    def mark_all(self) -> None:
+        """The records of all calls are looked at."""
+        self._dirty.update(self._register.live())
+        self._wake.set()
 
     def _truth(self, record: CallRecord) -> CallRecord | None:
         """A record of a call of this node, as the register has it."""
@@ -247,7 +268,3 @@ class FleetHost:
 
 def _over(record: CallRecord, reason: str) -> CallRecord | None:
     return record.ended(time.time(), reason) if record.state is not CallState.ENDED else None
-
-
-def _hashes(legs: Mapping[Role, LegToken]) -> dict[Role, LegHash]:
-    return {role: LegHash(leg.sha256, leg.expires) for role, leg in legs.items()}

@@ -115,6 +115,8 @@ class FleetService:
     async def _serve(self, session: Session, tasks: asyncio.TaskGroup) -> None:
         await self.dispatcher.serve(session, tasks)
         await self._placement.serve(session, tasks)
+        # The node has begun anew: what it listened to was its former start's.
+        raise Unavailable("This node begins anew.")
 
     async def leave(self) -> None:
         """To be called when no call goes on any more; never raises."""
@@ -185,6 +187,7 @@ class FleetService:
     def _broker_told(self, there: bool) -> None:
         if there:
             self._sweep.set()
+            self.host.mark_all()
             self._log.info("the broker of the fleet is there", node=self._config.node)
         else:
             self._log.warning("the broker of the fleet cannot be reached", node=self._config.node)

@@ -50,6 +50,7 @@ class Registry:
         self._news = asyncio.Event()
         self._poke = asyncio.Event()
         self._until = float("-inf")
+        self._left = False
         self._of: Session | None = None
         self.incarnation = new_incarnation()
         self.sightings = Sightings(terms.lease_s)
@@ -142,8 +143,8 @@ class Registry:
     # --- this node ----------------------------------------------------------------------------
 
     async def keep(self) -> None:
-        """Joins, and renews this node's entry until cancelled."""
-        while True:
+        """Joins, and renews this node's entry until cancelled, or until the node has left."""
+        while not self._left:
             self._poke.clear()
             sent = lease_clock()
             try:
@@ -181,7 +182,7 @@ class Registry:
         me = self._hooks.about()
         entry = await session.nodes.get(me.name)
         there = node_from(me.name, entry.value) if entry is not None and entry.value is not None else None
-        mine = there is not None and there.incarnation == self.incarnation
+        mine = entry is not None and self._is_mine(entry)
         # A broker that has lost everything it knew has fenced nobody whose lease holds.
         unknown = entry is None and lease_clock() < self._until
         if self.joined and not unknown and not (mine and there is not None and there.lives):
@@ -198,6 +199,9 @@ class Registry:
             return False
         self._of, self.joined = session, True
         return True
+
+    def _is_mine(self, entry: Entry) -> bool:
+        return node_from(entry.key, entry.value or b"").incarnation == self.incarnation
 
     async def _succeed(self, there: Node) -> bool:
         """An earlier start of this node, or another one of its name, may live: until its lease is over."""
@@ -230,10 +234,15 @@ class Registry:
 
     async def leave(self) -> None:
         """The node ends as it should; nobody has to wait for its lease. Unavailable."""
+        self._left = True
         if self.joined:
+            # A renewal may be under way.
+            entry = await self._broker.session.nodes.get(self._hooks.about().name)
+            if entry is None or not self._is_mine(entry):
+                return
             me = replace(self._hooks.about(), state=NodeState.LEFT, taken=0)
             try:
-                await self._broker.session.nodes.update(me.name, node_to_bytes(me), self._revision)
+                await self._broker.session.nodes.update(me.name, node_to_bytes(me), entry.revision)
             except Changed:
                 return
 

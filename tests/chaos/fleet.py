@@ -43,6 +43,7 @@ class Node:
     name: str
     folder: Path
     key: str
+    store: str
     process: subprocess.Popen | None = None
     url: str = ""
     client: httpx.Client | None = None
@@ -84,7 +85,14 @@ class Node:
     def kill(self) -> None:
         """The server, at once."""
         self.process.kill()
+        self.close()
+
+    def close(self) -> None:
+        """Waits for its end and lets go of it."""
         self.process.wait(20)
+        self.process.stdout.close()
+        if self.client is not None:
+            self.client.close()
 
     def stop(self) -> None:
         """As it should end."""
@@ -94,7 +102,8 @@ class Node:
             try:
                 self.process.wait(40)
             except subprocess.TimeoutExpired:
-                self.kill()
+                self.process.kill()
+        self.close()
 
 
 @dataclass
@@ -113,14 +122,14 @@ class Fleet:
 
     def launch(self, name: str, slots: int = 1, more: str = "", limits: str = "") -> Node:
         """Starts a node; `settle` waits until it is there."""
-        node = self.nodes.get(name) or Node(name, self.folder / name, self.key)
+        node = self.nodes.get(name) or Node(name, self.folder / name, self.key, self.store)
         node.folder.mkdir(exist_ok=True)
         config = node.folder / "guardian.toml"
         config.write_text(
             f"data_dir = {json.dumps(str(node.folder / 'data'))}\n"
             "[server]\nport = 0\nrequests_per_s = 10000\nstop_s = 10\n"
             f"[access]\napi_keys_file = {json.dumps(str(self.keys))}\n"
-            f"[store]\nurl = {json.dumps(self.store)}\n"
+            f"[store]\nurl = {json.dumps(node.store)}\n"
             f"[limits]\nmax_calls = {slots}\nstart_s = 30\n{limits}"
             f'[fleet]\nurl = "{self.broker.url}"\nnode = "{name}"\nlease_s = 4.0\nrenew_s = 0.5\n'
             f"{more}\n{few_rules(node.folder)}",
@@ -161,9 +170,6 @@ class Fleet:
                 node.process.send_signal(signal.SIGTERM)
         for node in self.nodes.values():
             node.stop()
-            if node.client is not None:
-                node.client.close()
-            node.process.stdout.close()
 
 
 def _kept() -> dict[str, str]:

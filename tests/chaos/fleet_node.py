@@ -23,10 +23,12 @@ class FragileHost(FakeHost):
     async def set_mode(self, call_id, mode):
         await super().set_mode(call_id, mode)
         if mode is Mode.PRODUCT:
-            data = {"role": None, "reason": "failed"}
-            self._publish(
-                self.calls.pop(call_id), CallEvent(call_id, CallEventType.CALL_LEFT, now(), 0.0, data)
-            )
+            self.leave(self.calls[call_id], "failed")
+
+    def leave(self, spec, reason):
+        del self.calls[spec.call_id]
+        data = {"role": None, "reason": reason}
+        self._publish(spec, CallEvent(spec.call_id, CallEventType.CALL_LEFT, now(), 0.0, data))
 
 
 def ready(url):
@@ -39,6 +41,9 @@ if __name__ == "__main__":
 
     @asynccontextmanager
     async def host(_, publish):
-        yield FragileHost(settings.limits.max_calls, publish)
+        fragile = FragileHost(settings.limits.max_calls, publish)
+        yield fragile
+        for spec in list(fragile.calls.values()):
+            fragile.leave(spec, "the server stops")
 
     server.run(settings, ready, host)
