@@ -76,7 +76,7 @@ def test_calls_of_a_killed_node_are_told_once_and_taken_again(made):
         assert b.client.get(f"/v1/calls/{call['call_id']}").json()["node"] == "b"
         until(lambda: failures(made, call) == 1, 30)
         made.start("a", slots=2)
-        assert state(made.nodes["a"], call) == "warming"
+        until(lambda: state(made.nodes["a"], call) == "warming", 20)
         assert failures(made, call) == 1
 
 
@@ -86,8 +86,7 @@ def test_a_node_that_wakes_after_its_lease_has_no_calls_and_tells_nothing(made):
         until(lambda: offered(b, call) == 201, 40)
         a.signal(signal.SIGCONT)
         until(lambda: a.logged("this node lost its lease: its calls are others' now, and end here"), 20)
-        until(a.ready, 20)
-        assert state(a, call) == state(b, call) == "warming"
+        until(lambda: state(a, call) == state(b, call) == "warming", 20)
         assert a.client.get(f"/v1/calls/{call['call_id']}").json()["node"] == "b"
         assert failures(made, call) == 1
 
@@ -104,7 +103,7 @@ def test_calls_go_on_and_none_are_placed_while_the_broker_is_away(made):
         assert offered(a, call) == 201
         made.broker.start()
         until(lambda: a.ready() and b.ready(), 30)
-        assert state(b, call) == "warming"
+        until(lambda: state(b, call) == "warming", 20)
         assert failures(made, call) == 0
 
 
