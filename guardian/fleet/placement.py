@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -207,19 +207,10 @@ async def _settle(tell: Callable[[], Awaitable[Any]]) -> None:
         return
 
 
-async def first_of(*waits: Awaitable[object]) -> None:
+async def first_of(*waits: Coroutine[Any, Any, object]) -> None:
     """Returns when one of them has returned; the others are cancelled."""
-
-    class Done(Exception):
-        pass
-
-    async def wait(one: Awaitable[object]) -> None:
-        await one
-        raise Done
-
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for one in waits:
-                tasks.create_task(wait(one))
-    except* Done:
-        pass
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one) for one in waits]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
