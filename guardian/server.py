@@ -22,7 +22,7 @@ from guardian.capacity import capacity
 from guardian.core.calls import CallEvent, CallEventType, CallSpec
 from guardian.core.capacity import FULL, Slots
 from guardian.core.config import IceServer, WorkConfig
-from guardian.core.errors import ConfigError, NoSuchCall
+from guardian.core.errors import ConfigError, GuardianError, NoSuchCall
 from guardian.core.ports import CallHost
 from guardian.core.readiness import Readiness, Status
 from guardian.core.turn import with_credentials
