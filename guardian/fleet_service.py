@@ -19,7 +19,7 @@ from guardian.core.dispatch import Answered, Asked
 from guardian.core.errors import Unavailable
 from guardian.core.nodes import LeaseBook, Node, NodeState
 from guardian.core.ports import CallHost
-from guardian.fleet.broker import Broker, BrokerTarget, Session, Terms
+from guardian.fleet.broker import Again, Broker, BrokerTarget, Session, Terms
 from guardian.fleet.call_book import CallBook
 from guardian.fleet.placement import Host, Placement
 from guardian.fleet.registry import Hooks, Registry
@@ -116,7 +116,7 @@ class FleetService:
         await self.dispatcher.serve(session, tasks)
         await self._placement.serve(session, tasks)
         # The node has begun anew: what it listened to was its former start's.
-        raise Unavailable("This node begins anew.")
+        raise Again
 
     async def leave(self) -> None:
         """To be called when no call goes on any more; never raises."""

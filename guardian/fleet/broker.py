@@ -63,6 +63,10 @@ class Terms:
     calls_kept_s: float = 86_400.0
 
 
+class Again(Unavailable):
+    """The connection is wanted anew, though nothing is wrong with it."""
+
+
 class Changed(Exception):
     """A key was changed by somebody else in the meantime, or is there already."""
 
@@ -262,6 +266,8 @@ class Broker:
                     self._session = session
                     there = self._tell(there, True)
                     await _until_closed(serve(session), closed)
+            except Again:
+                continue
             except Unavailable:
                 there = self._tell(there, False)
             finally:
@@ -331,7 +337,7 @@ async def _until_closed(work: Awaitable[None], closed: asyncio.Event) -> None:
             tasks.create_task(watch(), name="fleet-connection")
             tasks.create_task(serve(), name="fleet-session")
     except* (Unavailable, Changed) as group:
-        raise Unavailable(_AWAY) from group
+        raise (Unavailable(_AWAY) if group.subgroup(Again) is None else Again()) from group
 
 
 async def _silent(_: Exception) -> None:
