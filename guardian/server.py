@@ -33,6 +33,7 @@ from guardian.ending import Ending
 from guardian.event_relay import EventRelay
 from guardian.events.envelope import Issuer
 from guardian.evidence_service import EvidenceService
+from guardian.fleet_service import Around, FleetService, fleet_service
 from guardian.listening import Door, answering, listen
 from guardian.people_service import PeopleService
 from guardian.resources import resource, rules_folder
@@ -121,6 +122,7 @@ async def serving(
             f"Without API keys Guardian listens on this machine only, not on {settings.server.host}: "
             "make a key with `guardian keys init`, or use --host 127.0.0.1."
         )
+    settings.fleet.check(settings.store.url, keys.keyless())
     listener = listen(settings.server.host, settings.server.port)
     with contextlib.ExitStack() as undo:
         undo.callback(listener.close)
@@ -191,6 +193,7 @@ class _Server:
             )
         )
         self.host: CallHost | None = None
+        self.fleet: FleetService | None = None
         self.calls: CallCollector | None = None
         self.departure: Departure | None = None
         self.stopping = False
@@ -223,7 +226,12 @@ class _Server:
                 async with make_host(self.work, self.publish) as host:
                     self.host = host
                     side.append(tasks.create_task(self.rules.run(host), name="rules"))
+                    if self.settings.fleet.url:
+                        self.fleet = fleet_service(self.settings, host, self._around_fleet())
                     door.app = self._app(host)
+                    if self.fleet is not None:
+                        self.fleet.use(door.app)
+                        side.append(tasks.create_task(self.fleet.run(), name="fleet"))
                     try:
                         url = self._url()
                         self.log.info("listening", url=url, slots=host.capacity()[1])
@@ -233,6 +241,8 @@ class _Server:
                         self.stopping = True
                         self.log.info("stopping", calls=len(self.register.live()))
                         await door.shut()
+                if self.fleet is not None:
+                    await self.fleet.leave()
                 await self.relay.drain(min(self.stop_by, time.monotonic() + _DRAIN_S))
             finally:
                 for task in side:
@@ -266,6 +276,8 @@ class _Server:
 
     def publish(self, spec: CallSpec, event: CallEvent) -> None:
         """The desk the host knows; the register learns of calls that have ended."""
+        if self.fleet is not None and self.fleet.holds_back(spec, event):
+            return
         try:
             last = dict(self.host.status(event.call_id)) if self.host is not None else {}
         except NoSuchCall:
@@ -276,6 +288,8 @@ class _Server:
             told_as_over(spec, reason, last)
             if self.calls is not None:
                 self.calls.retire(last, reason)
+        if self.fleet is not None:
+            self.fleet.hear(event)
         # Mode and consent may have changed since the host was given its copy.
         spec = known.spec if known is not None else spec
         if event.type is CallEventType.EVIDENCE_READY:
@@ -291,7 +305,7 @@ class _Server:
             self.metrics.watch(ProcessCollector(host))
         parts = Parts(
             config=self._web_config(),
-            host=host,
+            host=self.fleet.host if self.fleet is not None else host,
             register=self.register,
             keys=self.keys,
             publish=self.desk.keep,
@@ -309,6 +323,7 @@ class _Server:
             review=self.review.desk,
             appeals=self.review.appeals,
             rules=self.rule_desk,
+            dispatcher=self.fleet.dispatcher if self.fleet is not None else None,
         )
         return create_app(parts)
 
@@ -356,7 +371,21 @@ class _Server:
                 with contextlib.suppress(NoSuchCall):
                     yield dict(self.host.status(call_id))
 
+    def _around_fleet(self) -> Around:
+        return Around(
+            register=self.register,
+            ready=lambda: self._own().able,
+            stopping=lambda: self._own().status is Status.DRAINING,
+            rules=self.rule_desk.packed,
+            tell=self.publish,
+        )
+
     def _ready(self) -> Readiness:
+        own = self._own()
+        trouble = self.fleet.trouble() if self.fleet is not None else None
+        return Readiness(Status.FAILING, trouble) if own.able and trouble is not None else own
+
+    def _own(self) -> Readiness:
         departure = self.departure
         if departure is not None and (self.stopping or departure.asked.is_set()):
             wait_s = max(1, min(_RETRY_MOST_S, math.ceil(departure.left_s)))

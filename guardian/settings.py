@@ -31,6 +31,7 @@ from guardian.setting_tables import (
 from guardian.setting_tables_console import ConsoleSettings
 from guardian.setting_tables_events import EventSettings, StoreSettings
 from guardian.setting_tables_evidence import EvidenceSettings, RetentionSettings
+from guardian.setting_tables_fleet import FleetSettings
 from guardian.setting_tables_review import ReviewSettings
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     review: ReviewSettings = ReviewSettings()
     console: ConsoleSettings = ConsoleSettings()
     access: AccessSettings = AccessSettings()
+    fleet: FleetSettings = FleetSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -165,6 +165,10 @@ class Nats:
             self.process.kill()
             self.process.wait(20)
 
+    def forget(self) -> None:
+        """Its streams are gone at the next start."""
+        shutil.rmtree(self.folder / "js", ignore_errors=True)
+
 
 @contextlib.contextmanager
 def nats(program: Path) -> Iterator[Nats]:

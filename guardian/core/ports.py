@@ -207,10 +207,11 @@ class CallHost(Protocol):
         """Gives back the slot of a call that was not opened; idempotent."""
         ...
 
-    async def open(self, spec: CallSpec, rules: str = "") -> None:
+    async def open(self, spec: CallSpec, rules: str = "", lease_until: float | None = None) -> None:
         """Admits a call. rules: a packed `RuleBook`; empty: the call process reads those configured.
 
-        HostFull, CallExists, CallFailed.
+        lease_until: seconds of `guardian.core.lease.lease_clock` until which it may send anything; None:
+        always. HostFull, CallExists, CallFailed.
         """
         ...
 
@@ -252,6 +253,18 @@ class CallHost(Protocol):
 
     def capacity(self) -> tuple[int, int]:
         """(slots taken, slots in all)."""
+        ...
+
+    def extend(self, until: float) -> None:
+        """Calls may send until then. until: seconds of `guardian.core.lease.lease_clock`."""
+        ...
+
+    def forget(self, call_id: str) -> None:
+        """What is known of a call that has ended goes: it can be opened again."""
+        ...
+
+    async def abandon(self) -> None:
+        """Ends every call at once and tells nobody: others have told that they failed."""
         ...
 
     def expect(self, rules: str) -> None:

@@ -37,6 +37,10 @@ class Finished:
         while len(self._statuses) > _REMEMBERED:
             self._statuses.popitem(last=False)
 
+    def forget(self, call_id: str) -> None:
+        """What is known of a call goes: it can be opened again."""
+        self._statuses.pop(call_id, None)
+
 
 def failed(worker: Worker) -> CallEvent:
     """What is told of a call whose process died."""

@@ -252,6 +252,21 @@ class Supervisor:
             raise NoSuchCall("There is no call with this call_id.")
         return await worker.ask(action, self._work.limits.answer_s, **fields)
 
+    def forget(self, call_id: str) -> None:
+        """What is known of a call that has ended goes: it can be opened again."""
+        self._finished.forget(call_id)
+
+    async def abandon(self) -> None:
+        """Ends every call at once and tells nobody: others have told that they failed."""
+        workers = list(self._workers.values())
+        for worker in workers:
+            worker.disowned = True
+            worker.process.kill()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_END_S):
+                for worker in workers:
+                    await worker.gone.wait()
+
     # --- processes ----------------------------------------------------------------------------
 
     def expect(self, rules: str) -> None:
@@ -299,7 +314,7 @@ class Supervisor:
             case Note.EVENT:
                 event = event_from_json(message["event"])
                 if event.call_id in process.calls:
-                    self._publish(self._workers[event.call_id].spec, event)
+                    self._publish(self._workers[event.call_id], event)
             case Note.ENDED if message["call"] in process.calls:
                 worker = self._workers[message["call"]]
                 worker.status, worker.ended_reason = status_in(message), str(message["reason"])
@@ -310,9 +325,9 @@ class Supervisor:
     def _settle(self, worker: Worker) -> None:
         """A call is over: it is told, remembered, and its slot is free."""
         call_id = worker.spec.call_id
-        if worker.ready.is_set():
+        if worker.ready.is_set() and not worker.disowned:
             if worker.ended_reason is None:
-                self._publish(worker.spec, failed(worker))
+                self._publish(worker, failed(worker))
             self._finished.add(worker)
         worker.process.calls.discard(call_id)
         del self._workers[call_id]
@@ -321,9 +336,11 @@ class Supervisor:
         self._slots.release(call_id)
         worker.gone.set()
 
-    def _publish(self, spec: CallSpec, event: CallEvent) -> None:
+    def _publish(self, worker: Worker, event: CallEvent) -> None:
+        if worker.disowned:
+            return
         try:
-            self._desk(spec, event)
+            self._desk(worker.spec, event)
         except Exception:
             # The call must go on; the desk alarms about its own store.
             logger.exception("an event could not be kept")

@@ -23,6 +23,8 @@ class Worker:
         self.status: dict[str, Any] = {}
         self.ended_reason: str | None = None
         """Why it ended; None while it goes on, and when its process died."""
+        self.disowned = False
+        """Others have told of its end: nothing it says counts."""
         process.calls.add(spec.call_id)
 
     async def ask(self, action: Action, timeout_s: float, **fields: Any) -> dict[str, Any]:

@@ -76,6 +76,10 @@ class Register:
         self._calls[spec.call_id] = Admitted(spec, dict(metadata), legs, client)
         return {role: (token, expires) for role, token in tokens.items()}
 
+    def readmit(self, call: Admitted) -> None:
+        """Takes in a call whose tokens have been given out before, here or at another server."""
+        self._calls[call.spec.call_id] = call
+
     def withdraw(self, call_id: str) -> None:
         """Forgets a call that the host did not take."""
         self._calls.pop(call_id, None)

@@ -37,6 +37,7 @@ from guardian.web import (
     sign_in,
 )
 from guardian.web.clients import Clients
+from guardian.web.forwarding import Forwarding
 from guardian.web.front import Front
 from guardian.web.parts import Parts
 
@@ -100,4 +101,6 @@ def create_app(parts: Parts) -> ASGIApp:
     )
     for router in ROUTERS:
         app.include_router(router)
-    return Front(app, parts)
+    if parts.dispatcher is None:
+        return Front(app, parts)
+    return Front(Forwarding(app, parts, parts.dispatcher), parts)

@@ -130,9 +130,11 @@ async def end(request: Request, call_id: str) -> Response:
     """Idempotent."""
     call = _mine(request, call_id)
     parts = parts_of(request)
-    if call.ended is None:
-        last = _last_status(parts, call_id)
-        await parts.host.hang_up(call_id, None, "ended by the call service")
+    going_on = call.ended is None
+    last = _last_status(parts, call_id) if going_on else {}
+    # One that has failed is ended too: in a fleet it could be taken again.
+    await parts.host.hang_up(call_id, None, "ended by the call service")
+    if going_on:
         parts.register.end(call_id, "ended by the call service", last)
         await _written(parts)
     return Response(status_code=204)

@@ -96,7 +96,9 @@ class Front:
             wait = self._rates.wait(client_of(connection, caller))
             if wait > 0:
                 raise Problem(429, "Too many requests; wait a little.", {"Retry-After": str(math.ceil(wait))})
-            if caller is not None and scope["method"] == "POST" and path == _CALLS:
+            # In a fleet there may be room elsewhere.
+            alone = self._parts.dispatcher is None
+            if alone and caller is not None and scope["method"] == "POST" and path == _CALLS:
                 # Before the body and all that costs: of many at once the last is told soon too.
                 room(self._parts)
         if self._parts.keyless():

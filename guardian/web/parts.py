@@ -13,6 +13,7 @@ from starlette.requests import Request
 from guardian.core.audit_desk import AuditDesk
 from guardian.core.calls import CallEvent, CallSpec
 from guardian.core.config import IceServer
+from guardian.core.dispatch import Dispatcher
 from guardian.core.event_desk import EventDesk
 from guardian.core.evidence_desk import EvidenceDesk
 from guardian.core.frames import Mode
@@ -70,7 +71,7 @@ class Parts:
     events_of: (call, after sequence) -> event bodies in order; waits for the disk. count: (method, status)
     of each answer. metrics: (body, content type). ice_servers: what one leg is told, with credentials of
     its own. stopping: whether the server ends, as answers without an end have to. console: None while it is
-    switched off.
+    switched off. dispatcher: finds who answers for a call; None: this server is no node of a fleet.
     """
 
     config: WebConfig
@@ -92,6 +93,7 @@ class Parts:
     audit: AuditDesk
     stopping: Callable[[], bool]
     console: Console | None = None
+    dispatcher: Dispatcher | None = None
 
     def keyless(self) -> bool:
         """True while there are no API keys: then this machine's callers are trusted, and no others."""

@@ -27,6 +27,7 @@ class FakeHost:
         self.fragments: list[tuple[str, str]] = []
         self.places: list[tuple[str, Role, Place]] = []
         self.offers = 0
+        self.until = 0.0
         self.expected = ""
         self.reserved: set[str] = set()
 
@@ -38,7 +39,7 @@ class FakeHost:
     def release(self, call_id: str) -> None:
         self.reserved.discard(call_id)
 
-    async def open(self, spec: CallSpec, rules: str = "") -> None:
+    async def open(self, spec: CallSpec, rules: str = "", lease_until: float | None = None) -> None:
         if spec.call_id in self.calls:
             raise CallExists("This call_id is taken.")
         self.reserve(spec.call_id)
@@ -101,6 +102,15 @@ class FakeHost:
 
     def capacity(self) -> tuple[int, int]:
         return len(self.calls.keys() | self.reserved), self.slots
+
+    def extend(self, until: float) -> None:
+        self.until = until
+
+    def forget(self, call_id: str) -> None:
+        self.calls.pop(call_id, None)
+
+    async def abandon(self) -> None:
+        self.calls.clear()
 
     def _known(self, call_id: str) -> None:
         if call_id not in self.calls:

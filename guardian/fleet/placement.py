@@ -1,0 +1,216 @@
+"""Placement by pull: requests wait in a queue of the broker, nodes with a free slot take one at a time.
+
+Whoever has put a request there decides who takes it: a node that has fetched one asks, is told to go on
+once per request, and never after its caller was sent away. A request that was delivered twice, or late, is
+therefore admitted once, or not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import nats.errors
+from nats.aio.msg import Msg
+
+from guardian.core.dispatch import Answered, Asked
+from guardian.core.errors import GuardianError, HostFull, Unavailable
+from guardian.fleet.broker import ANSWER_S, Broker, Session, plainly
+from guardian.fleet.registry import Registry
+from guardian.fleet.wire import Garbled, answered_from, answered_head, asked_from, asked_head, joined, parted
+
+RETRY_S = 5
+_FETCH_S = 1.0
+_ROOM_S = 0.05
+_NEWS_S = 0.06
+"""A slot that was given back is known to all nodes by then."""
+_GO, _NO = b"go", b"no"
+_FULL = "No node of the fleet has a free slot; try again later."
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A request that was put there. taker: who was told to go on: a node and its start."""
+
+    taker: tuple[str, str] | None = None
+    claimed: asyncio.Event = field(default_factory=asyncio.Event)
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    answer: Answered | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What takes calls here. reserve: holds a slot for a call, False when there is none. give_back: the slot
+    is not needed, or is counted otherwise by now. answer: does what was asked."""
+
+    node: str
+    room: Callable[[], bool]
+    reserve: Callable[[str], bool]
+    give_back: Callable[[str], None]
+    answer: Callable[[str, Asked], Awaitable[Answered]]
+
+
+class Placement:
+    """place_s: how long a request may wait for a node. open_s: how long the node may then take."""
+
+    def __init__(self, broker: Broker, registry: Registry, host: Host, place_s: float, open_s: float) -> None:
+        self._broker = broker
+        self._registry = registry
+        self._host = host
+        self._place_s = place_s
+        self._open_s = open_s
+        self._waiting: dict[str, _Waiting] = {}
+
+    # --- asking -------------------------------------------------------------------------------
+
+    async def place(self, call_id: str, asked: Asked) -> Answered:
+        """The answer of the node that has taken it. HostFull: none has within `place_s`. Unavailable."""
+        session = self._broker.session
+        await self._some_room()
+        ident, waiting = secrets.token_hex(12), _Waiting()
+        self._waiting[ident] = waiting
+        try:
+            head = {"id": ident, "call_id": call_id, "to": self._mine(session), **asked_head(asked)}
+            message = joined(head, asked.body)
+            async with asyncio.timeout(self._place_s):
+                await session.enqueue(message, ident)
+                await self._until_claimed(waiting)
+        except TimeoutError:
+            # Not awaited since: whoever asks to go on from here is told no.
+            del self._waiting[ident]
+            raise HostFull(_FULL, RETRY_S) from None
+        except BaseException:
+            del self._waiting[ident]
+            raise
+        try:
+            return await self._until_answered(waiting)
+        finally:
+            del self._waiting[ident]
+
+    async def _some_room(self) -> None:
+        """HostFull when every node says that it is full, and goes on saying so for a moment."""
+        try:
+            async with asyncio.timeout(_NEWS_S):
+                while not (self._host.room() or self._registry.anybody_free()):
+                    await self._registry.changed()
+        except TimeoutError:
+            raise HostFull(_FULL, RETRY_S) from None
+
+    async def _until_claimed(self, waiting: _Waiting) -> None:
+        """HostFull as soon as every node says that it is full."""
+        while not waiting.claimed.is_set():
+            await self._some_room()
+            await first_of(waiting.claimed.wait(), self._registry.changed())
+
+    async def _until_answered(self, waiting: _Waiting) -> Answered:
+        assert waiting.taker is not None
+        try:
+            async with asyncio.timeout(self._open_s):
+                while waiting.answer is None:
+                    if not self._registry.may_live(*waiting.taker):
+                        break
+                    await first_of(waiting.answered.wait(), self._registry.changed())
+        except TimeoutError:
+            pass
+        if waiting.answer is None:
+            raise Unavailable("The node that took the call does not answer; try again with another call_id.")
+        return waiting.answer
+
+    def _mine(self, session: Session) -> str:
+        return session.subject("placed", self._registry.incarnation)
+
+    async def _hear(self, message: Msg) -> None:
+        """A node asks whether to go on, or answers."""
+        try:
+            head, body = parted(message.data)
+            waiting = self._waiting.get(str(head["id"]))
+            if "status" in head:
+                if waiting is not None:
+                    waiting.answer = answered_from(head, body)
+                    waiting.answered.set()
+                return
+            taker = (str(head["node"]), str(head["incarnation"]))
+        except (Garbled, KeyError):
+            return
+        go = waiting is not None and waiting.taker is None
+        if waiting is not None and go:
+            waiting.taker = taker
+            waiting.claimed.set()
+        with plainly():
+            await message.respond(_GO if go else _NO)
+
+    # --- taking -------------------------------------------------------------------------------
+
+    async def serve(self, session: Session, tasks: asyncio.TaskGroup) -> None:
+        """Takes what waits whenever there is room, until the connection fails. Unavailable.
+
+        tasks: what was taken is done in; it does not end with the connection.
+        """
+        await session.listen(self._mine(session), self._hear)
+        incarnation = self._registry.incarnation
+        while self._registry.incarnation == incarnation:
+            if not self._host.room():
+                await asyncio.sleep(_ROOM_S)
+                continue
+            message = await session.fetch(_FETCH_S)
+            if message is not None:
+                await self._take(session, message, tasks)
+
+    async def _take(self, session: Session, message: Msg, tasks: asyncio.TaskGroup) -> None:
+        try:
+            head, body = parted(message.data)
+            ident, call_id, to = str(head["id"]), str(head["call_id"]), str(head["to"])
+            asked = asked_from(head, body)
+        except (Garbled, KeyError):
+            await _settle(message.term)
+            return
+        if not self._host.reserve(call_id):
+            await _settle(message.nak)
+            return
+        if not await self._may(session, ident, to):
+            self._host.give_back(call_id)
+            await _settle(message.ack)
+            return
+        await _settle(message.ack)
+        tasks.create_task(self._answer(ident, to, call_id, asked), name=f"placing-{call_id}")
+
+    async def _may(self, session: Session, ident: str, to: str) -> bool:
+        """Asks whoever waits. Nobody there: nobody waits any more."""
+        claim = {"id": ident, "node": self._host.node, "incarnation": self._registry.incarnation}
+        try:
+            return await session.request(to, joined(claim), ANSWER_S) == _GO
+        except Unavailable:
+            return False
+
+    async def _answer(self, ident: str, to: str, call_id: str, asked: Asked) -> None:
+        try:
+            answered = await self._host.answer(call_id, asked)
+        finally:
+            self._host.give_back(call_id)
+        try:
+            head = joined({"id": ident, **answered_head(answered)}, answered.body)
+            await self._broker.session.send(to, head)
+        except GuardianError:
+            # Whoever waits finds out by itself; a call nobody joins ends.
+            return
+
+
+async def _settle(tell: Callable[[], Awaitable[Any]]) -> None:
+    """Tells the queue; without an answer it delivers again, which does no harm."""
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            await tell()
+    except (nats.errors.Error, OSError, TimeoutError):
+        return
+
+
+async def first_of(*waits: Coroutine[Any, Any, object]) -> None:
+    """Returns when one of them has returned; the others are cancelled."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one) for one in waits]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()

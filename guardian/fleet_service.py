@@ -1,0 +1,255 @@
+"""A server as a node of a fleet: puts broker, registry, placement, records and its own calls together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from starlette.types import ASGIApp
+
+from guardian import __version__
+from guardian.core.call_records import CallRecord, CallState
+from guardian.core.calls import CallEvent, CallEventType, CallSpec
+from guardian.core.dispatch import Answered, Asked
+from guardian.core.errors import Unavailable
+from guardian.core.nodes import LeaseBook, Node, NodeState
+from guardian.core.ports import CallHost
+from guardian.fleet.broker import Again, Broker, BrokerTarget, Session, Terms
+from guardian.fleet.call_book import CallBook
+from guardian.fleet.placement import Host, Placement
+from guardian.fleet.registry import Hooks, Registry
+from guardian.fleet_dispatch import FleetDispatcher, Slots
+from guardian.fleet_host import FleetHost
+from guardian.settings import Settings
+from guardian.telemetry.log import logger
+from guardian.web.admission import Register
+from guardian.web.forwarding import answer_here
+
+_LEAVE_S = 3.0
+_HELD = 10_000
+_SWEEP_S = 30.0
+_NOTICE_S = 0.02
+_RECORDS_S = 3600.0
+"""How much longer than the longest call a record stays after its last change."""
+Tell = Callable[[CallSpec, CallEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """node: its name. open_s: how long a call may take to open. token_s: of the tokens of legs."""
+
+    node: str
+    target: BrokerTarget
+    terms: Terms
+    version: str
+    open_s: float
+    token_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a node has besides. ready: whether it takes calls. stopping: whether it ends. rules: of a
+    call, packed; waits for a disk. tell: keeps an event. leases: what stands in for the broker."""
+
+    register: Register
+    ready: Callable[[], bool]
+    stopping: Callable[[], bool]
+    rules: Callable[[CallSpec], str]
+    tell: Tell
+    leases: LeaseBook | None = None
+
+
+class FleetService:
+    """One node. host: what the application is given; dispatcher: what finds who answers."""
+
+    def __init__(self, config: NodeConfig, calls: CallHost, around: Around) -> None:
+        self._config = config
+        self._around = around
+        self._log = logger("guardian.fleet")
+        self._broker = Broker(config.target, config.terms, self._broker_told)
+        hooks = Hooks(self._about, self._hold, self._begin_anew, self._buried)
+        self._registry = Registry(self._broker, config.terms, hooks, around.leases)
+        self._book = CallBook(self._broker)
+        self.host = FleetHost(calls, self._book, around.register, self._holder, config.token_s)
+        self._slots = Slots(self.host, self._takes)
+        self.dispatcher = FleetDispatcher(
+            self._broker, self._registry, self._book, self.host, self._slots, around.register,
+            self._holder, around.rules, self._here,
+        )  # fmt: skip
+        place = Host(
+            config.node, self._slots.room, self._slots.reserve, self._slots.give_back,
+            self.dispatcher.answer_placed,
+        )  # fmt: skip
+        self._placement = Placement(self._broker, self._registry, place, config.terms.place_s, config.open_s)
+        self.dispatcher.placement = self._placement
+        self._app: ASGIApp | None = None
+        self._held: deque[tuple[CallSpec, CallEvent]] = deque(maxlen=_HELD)
+        self._sweep = asyncio.Event()
+        self._told: Node | None = None
+
+    def use(self, app: ASGIApp) -> None:
+        """What answers here, with its gate."""
+        self._app = app
+
+    async def run(self) -> None:
+        """Is a node of the fleet until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+
+            async def serve(session: Session) -> None:
+                async with asyncio.TaskGroup() as parts:
+                    parts.create_task(self._registry.watch(session), name="fleet-watch")
+                    parts.create_task(self._serve(session, tasks), name="fleet-serve")
+
+            tasks.create_task(self._broker.run(serve), name="fleet-broker")
+            tasks.create_task(self._registry.keep(), name="fleet-lease")
+            tasks.create_task(self._registry.look(), name="fleet-look")
+            tasks.create_task(self.host.write(), name="fleet-records")
+            tasks.create_task(self._sweeping(), name="fleet-sweep")
+            tasks.create_task(self._noticing(), name="fleet-notice")
+
+    async def _serve(self, session: Session, tasks: asyncio.TaskGroup) -> None:
+        await self.dispatcher.serve(session, tasks)
+        await self._placement.serve(session, tasks)
+        # The node has begun anew: what it listened to was its former start's.
+        raise Again
+
+    async def leave(self) -> None:
+        """To be called when no call goes on any more; never raises."""
+        with suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(_LEAVE_S):
+                await self.host.flush()
+                await self._registry.leave()
+
+    def trouble(self) -> str | None:
+        """Why no calls can be placed, in a sentence."""
+        try:
+            _ = self._broker.session
+        except Unavailable as error:
+            return str(error)
+        return None if self._registry.joined else "This node is joining its fleet."
+
+    def hear(self, event: CallEvent) -> None:
+        """Something happened to a call of this node: its record may have to say so."""
+        if event.type is CallEventType.CALL_LEFT:
+            self.host.mark(event.call_id)
+
+    def holds_back(self, spec: CallSpec, event: CallEvent) -> bool:
+        """Whether an event waits for the lease, which is over: others may have the call by now."""
+        if not self._registry.joined or self.host.leased:
+            return False
+        self._held.append((spec, event))
+        return True
+
+    # --- what the node is ---------------------------------------------------------------------
+
+    def _holder(self) -> tuple[str, str]:
+        return self._config.node, self._registry.incarnation
+
+    def _takes(self) -> bool:
+        return self.host.leased and self._around.ready()
+
+    def _about(self) -> Node:
+        taken, slots = self.host.capacity()
+        if self._around.stopping():
+            state = NodeState.DRAINING
+        else:
+            state = NodeState.READY if self._around.ready() else NodeState.UNREADY
+        name, incarnation = self._holder()
+        return Node(name, incarnation, state, slots, min(taken, slots), self._config.version)
+
+    async def _noticing(self) -> None:
+        """What has changed of this node is told at once, as others wait for a slot."""
+        while True:
+            about = self._about()
+            if about != self._told:
+                self._told = about
+                self._registry.poke()
+            await asyncio.sleep(_NOTICE_S)
+
+    def _hold(self, until: float) -> None:
+        self.host.extend(until)
+        while self._held:
+            self._around.tell(*self._held.popleft())
+
+    async def _begin_anew(self) -> None:
+        self._log.error(
+            "this node lost its lease: its calls are others' now, and end here", node=self._config.node
+        )
+        self._held.clear()
+        await self.host.abandon()
+        self._held.clear()
+
+    def _broker_told(self, there: bool) -> None:
+        if there:
+            self._sweep.set()
+            self.host.mark_all()
+            self._log.info("the broker of the fleet is there", node=self._config.node)
+        else:
+            self._log.warning("the broker of the fleet cannot be reached", node=self._config.node)
+
+    async def _here(self, asked: Asked) -> Answered:
+        assert self._app is not None
+        return await answer_here(self._app, asked)
+
+    # --- those that died ----------------------------------------------------------------------
+
+    def _buried(self, node: Node) -> None:
+        if node.state is NodeState.LOST and node.name != self._config.node:
+            self._log.warning("a node of the fleet was lost", node=node.name)
+        self._sweep.set()
+
+    async def _sweeping(self) -> None:
+        """Tells that calls of nodes that died have failed: whoever changes the record tells."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SWEEP_S):
+                    await self._sweep.wait()
+            self._sweep.clear()
+            with suppress(Unavailable):
+                await self._sweep_once()
+
+    async def _sweep_once(self) -> None:
+        if not self._registry.complete:
+            return
+        for record in [one async for one in self._book.all() if self._orphan(one)]:
+            # The entry of its node may be newer than what was seen of it.
+            if await self._registry.lives(record.node, record.incarnation):
+                continue
+            won = await self._book.change(record.spec.call_id, self._fail)
+            if won is not None:
+                self._tell_failed(won.record)
+
+    def _orphan(self, record: CallRecord) -> bool:
+        return record.state is CallState.OPEN and not self._registry.may_live(record.node, record.incarnation)
+
+    def _fail(self, record: CallRecord) -> CallRecord | None:
+        return record.failed(time.time(), self._config.token_s) if self._orphan(record) else None
+
+    def _tell_failed(self, record: CallRecord) -> None:
+        at = datetime.now(UTC)
+        media_t = max(0.0, time.time() - _seconds(record.spec.started_at))
+        text = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        data = {"role": None, "reason": "failed"}
+        event = CallEvent(record.spec.call_id, CallEventType.CALL_LEFT, text, media_t, data)
+        self._around.tell(record.spec, event)
+
+
+def fleet_service(settings: Settings, calls: CallHost, around: Around) -> FleetService:
+    """The node that the settings describe. ConfigError when a secret cannot be read."""
+    fleet, limits = settings.fleet, settings.limits
+    terms = Terms(fleet.lease_s, fleet.renew_s, fleet.place_s, limits.max_call_s + _RECORDS_S)
+    open_s = limits.start_s + limits.answer_s
+    config = NodeConfig(fleet.node_name, fleet.target(), terms, __version__, open_s, limits.token_s)
+    return FleetService(config, calls, around)
+
+
+def _seconds(rfc3339: str) -> float:
+    try:
+        return datetime.fromisoformat(rfc3339).timestamp()
+    except ValueError:
+        return time.time()

@@ -1,0 +1,78 @@
+"""Who is taken for dead in a fleet, and when: whatever stops, wakes, or is seen late."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guardian.core.nodes import MARGIN, Node, NodeState, Sightings
+
+LEASE_S = 6.0
+
+
+def node(name="a", state=NodeState.READY, slots=1, taken=0, incarnation="i"):
+    return Node(name, incarnation, state, slots, taken)
+
+
+def looked(sightings, start, end):
+    """Looks four times a second from one moment to another."""
+    now = start
+    while now < end:
+        sightings.look(now)
+        now += 0.25
+    sightings.look(end)
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(st.floats(0.1, 3.0), min_size=1, max_size=30), st.lists(st.booleans(), min_size=30, max_size=30)
+)
+def test_nobody_is_taken_for_dead_while_their_lease_may_hold(gaps, heard):
+    """A renewal holds from before it was sent; it is seen at once, or never if an answer was lost."""
+    sightings, now, held_until = Sightings(LEASE_S), 0.0, 0.0
+    sightings.look(0.0)
+    for number, (gap, seen) in enumerate(zip(gaps, heard, strict=False), start=1):
+        if seen:
+            # What is written is seen by all; only the writer may not know.
+            sightings.see(node(), number, now)
+            held_until = now + LEASE_S
+        looked(sightings, now, now + gap)
+        now += gap
+        if sightings.stale(now):
+            assert now >= held_until
+
+
+@given(st.floats(LEASE_S, 1000.0))
+def test_who_was_stopped_takes_nobody_for_dead(pause):
+    sightings = Sightings(LEASE_S)
+    sightings.see(node(), 1, 0.0)
+    looked(sightings, 0.0, 1.0)
+    sightings.look(1.0 + pause)
+    assert not sightings.stale(1.0 + pause)
+    looked(sightings, 1.0 + pause, 1.0 + pause + LEASE_S * MARGIN + 0.1)
+    assert [one.node.name for one in sightings.stale(1.0 + pause + LEASE_S * MARGIN + 0.1)] == ["a"]
+
+
+def test_only_those_who_claim_to_live_are_taken_for_dead():
+    sightings = Sightings(LEASE_S)
+    for state in NodeState:
+        sightings.see(node(state.value, state), 1, 0.0)
+    looked(sightings, 0.0, 60.0)
+    assert {one.node.name for one in sightings.stale(60.0)} == {"ready", "unready", "draining"}
+
+
+def test_a_slot_is_where_a_node_that_is_heard_of_has_one():
+    sightings = Sightings(LEASE_S)
+    sightings.see(node("full", taken=1), 1, 0.0)
+    sightings.see(node("draining", NodeState.DRAINING), 1, 0.0)
+    assert not sightings.anybody_free(0.0)
+    sightings.see(node("free"), 1, 0.0)
+    assert sightings.anybody_free(1.0)
+    assert not sightings.anybody_free(LEASE_S)
+
+
+def test_another_start_of_a_node_has_not_the_calls_of_the_former():
+    sightings = Sightings(LEASE_S)
+    sightings.see(node(incarnation="second"), 7, 0.0)
+    assert sightings.alive("a", "second")
+    assert not sightings.alive("a", "first")
+    assert not sightings.see(node(incarnation="first"), 6, 0.0)
+    assert not sightings.alive("a", "first")
