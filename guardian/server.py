@@ -47,6 +47,7 @@ from guardian.settings import Settings
 from guardian.store.audit import AuditLog
 from guardian.store.audit_views import TenantAudit
 from guardian.store.database import Database
+from guardian.store.leases import NodeLeases
 from guardian.store.lock import DataLock
 from guardian.store.upgrade import open_store
 from guardian.telemetry import log
@@ -55,7 +56,7 @@ from guardian.telemetry.calls import CallCollector
 from guardian.telemetry.lag import watch_loop
 from guardian.telemetry.metrics import Metrics
 from guardian.telemetry.processes import ProcessCollector, Processes
-from guardian.tenure import Tenure, alone
+from guardian.tenure import Tenure, alone, elected
 from guardian.web.admission import Register
 from guardian.web.app import create_app
 from guardian.web.keyfile import KeyFile
@@ -134,7 +135,8 @@ async def serving(
                 # A store that is brought up to date, or is far away, takes its time.
                 database = await asyncio.to_thread(open_store, settings.store_config())
                 undo.callback(database.close)
-                tenure = undo.enter_context(alone(database))
+                share = elected if settings.fleet.url else alone
+                tenure = undo.enter_context(share(database))
                 server = _Server(settings, keys, listener, database)
                 undo.callback(server.close)
                 host = make_host or server.processes
@@ -153,6 +155,7 @@ class _Server:
         self.settings = settings
         self.keys = keys
         self.listener = listener
+        self.database = database
         self.log = log.logger("guardian.server")
         self.metrics = Metrics()
         self.metrics.build.labels(__version__).set(1)
@@ -378,6 +381,7 @@ class _Server:
             stopping=lambda: self._own().status is Status.DRAINING,
             rules=self.rule_desk.packed,
             tell=self.publish,
+            leases=NodeLeases(self.database),
         )
 
     def _ready(self) -> Readiness:
