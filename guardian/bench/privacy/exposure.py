@@ -21,6 +21,7 @@ from guardian.bench.drawing import Strip, strips
 from guardian.bench.privacy.clips import Clip, Picture, begun, composed, cutouts, films, remembered
 from guardian.bench.privacy.finders import Dropping
 from guardian.bench.privacy.judge import Judge, open_judge
+from guardian.bench.privacy.takes import ClipTime
 from guardian.bench.privacy.tally import ALL, DROPPED, Tally, Variant, as_rows, matched, misses, percent, row
 from guardian.bench.script import Row, Script, Steps
 from guardian.core.config import VisionConfig
@@ -87,16 +88,6 @@ async def measure(effort: Effort, steps: Steps) -> list[Row]:
                 found[variant].append((clip.name, await _protected(looking, store, variant, source)))
     rows = [row(name, variant, [tally]) for variant in VARIANTS for name, tally in found[variant]]
     return rows + [row(ALL, variant, [tally for _, tally in found[variant]]) for variant in VARIANTS]
-
-
-@dataclass(slots=True)
-class ClipTime:
-    """A clock that goes by a clip's own times: on a busy machine no picture is late."""
-
-    t: float = 0.0
-
-    def __call__(self) -> float:
-        return self.t
 
 
 def chain(store: ModelStore, variant: Variant, clock: ClipTime) -> VideoChain:
