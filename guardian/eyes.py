@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from guardian.core.errors import ModelMissing
 from guardian.core.frames import Mode, Planes
 from guardian.core.hands import AGAIN
 from guardian.core.notes import Print, PrintKind, Seen
-from guardian.core.ports import FaceFinder, HandFinder, PersonFinder
+from guardian.core.ports import Clock, FaceFinder, HandFinder, PersonFinder
 from guardian.models import Found, ModelStore
 from guardian.vision.blazeface import BlazeFace
 from guardian.vision.chain import VideoChain
@@ -105,12 +106,16 @@ def open_finders(store: ModelStore, config: VisionConfig, run: Callable[[Job], N
 
 
 def open_eyes(
-    store: ModelStore, config: VisionConfig, mode: Mode, finders: Finders | None = None
+    store: ModelStore,
+    config: VisionConfig,
+    mode: Mode,
+    finders: Finders | None = None,
+    clock: Clock = time.perf_counter,
 ) -> VideoChain:
     """A warmed-up chain; without finders it gets its own. ModelMissing when faces or people have none."""
     finders = finders or open_finders(store, config)
     chain = VideoChain(
-        finders.faces, finders.people, config, mode, hands=finders.hands, prints=finders.prints
+        finders.faces, finders.people, config, mode, clock, hands=finders.hands, prints=finders.prints
     )
     chain.warm_up()
     return chain

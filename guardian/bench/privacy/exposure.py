@@ -8,7 +8,6 @@ protected one overlaps one found in its source by more than `SAME`. One that ove
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +21,7 @@ from guardian.bench.drawing import Strip, strips
 from guardian.bench.privacy.clips import Clip, Picture, begun, composed, cutouts, films, remembered
 from guardian.bench.privacy.finders import Dropping
 from guardian.bench.privacy.judge import Judge, open_judge
+from guardian.bench.privacy.takes import ClipTime
 from guardian.bench.privacy.tally import ALL, DROPPED, Tally, Variant, as_rows, matched, misses, percent, row
 from guardian.bench.script import Row, Script, Steps
 from guardian.core.config import VisionConfig
@@ -35,8 +35,6 @@ from guardian.vision.chain import VideoChain
 from guardian.vision.mask import cover_box
 
 SEED = 20
-UNHURRIED_S = 3600.0
-"""Nobody waits for a picture here."""
 PEOPLE = 6
 """People cut out of photos for the composed clips."""
 SURE = 0.5
@@ -87,18 +85,18 @@ async def measure(effort: Effort, steps: Steps) -> list[Row]:
             source = await _source(looking)
             for variant in VARIANTS:
                 steps.begin(f"{clip.name}: {variant}")
-                found[variant].append((clip.name, await _protected(looking, chain(store, variant), source)))
+                found[variant].append((clip.name, await _protected(looking, store, variant, source)))
     rows = [row(name, variant, [tally]) for variant in VARIANTS for name, tally in found[variant]]
     return rows + [row(ALL, variant, [tally for _, tally in found[variant]]) for variant in VARIANTS]
 
 
-def chain(store: ModelStore, variant: Variant) -> VideoChain:
+def chain(store: ModelStore, variant: Variant, clock: ClipTime) -> VideoChain:
     """The chain of `guardian protect`, with a face finder that loses what the variant says."""
-    config = replace(VisionConfig(), late_s=UNHURRIED_S)
+    config = VisionConfig()
     finders = open_finders(store, config)
     if variant.dropped:
         finders = replace(finders, faces=Dropping(finders.faces, variant.dropped, SEED))
-    return open_eyes(store, config, variant.mode, finders)
+    return open_eyes(store, config, variant.mode, finders, clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +124,15 @@ async def _source(looking: _Looking) -> Source:
     }
 
 
-async def _protected(looking: _Looking, eyes: VideoChain, source: Source) -> Tally:
-    tally = Tally(looking.clip.length, looking.every)
+async def _protected(looking: _Looking, store: ModelStore, variant: Variant, source: Source) -> Tally:
+    tally, clock = Tally(looking.clip.length, looking.every), ClipTime()
+    eyes = chain(store, variant, clock)
     async for i, picture, judged in looking.pictures():
+        clock.t = picture.t
         tally.seconds = max(tally.seconds, picture.t)
         if picture.doubtful:
             eyes.distrust("the picture is damaged")
-        safe, notes = eyes.protect(RawFrame(picture.planes, picture.t, time.perf_counter()))
+        safe, notes = eyes.protect(RawFrame(picture.planes, picture.t, picture.t))
         if notes.showing is Showing.CURTAIN:
             tally.curtains.append(i)
         elif tally.first_shown is None:

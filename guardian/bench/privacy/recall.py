@@ -9,7 +9,6 @@ tell nothing of yaw, so there is no table of it.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -38,7 +37,7 @@ from guardian.bench.privacy.stills import (
     stills,
     unlabelled,
 )
-from guardian.bench.privacy.takes import media
+from guardian.bench.privacy.takes import ClipTime, media
 from guardian.bench.script import Row, Script, Steps
 from guardian.core.config import VisionConfig
 from guardian.core.frames import Mode, Planes, RawFrame
@@ -64,7 +63,8 @@ TURNED_SIZE = 32
 """Faces of this size and more are looked for in turned stills; smaller ones are blurred by the turning."""
 FPS = 30
 WARM = 8
-UNHURRIED_S = 3600.0
+NO_NEWS = 12
+"""Pictures after which none of another picture is new any more."""
 PHOTO_SIDE = 640
 
 
@@ -150,11 +150,12 @@ class _Covering:
 
     def __init__(self, store: ModelStore) -> None:
         # The picture of squares is another scene, and is to be looked at at once.
-        config = replace(VisionConfig(), late_s=UNHURRIED_S, codes_every_s=0.0, text_every_s=0.0)
+        config = replace(VisionConfig(), codes_every_s=0.0, text_every_s=0.0)
         own = open_finders(store, config)
+        self._clock = ClipTime()
         self._faces, self._people = RepeatingFaces(own.faces), RepeatingPeople(own.people)
         self._chain = open_eyes(
-            store, config, Mode.INSTALL, Finders(self._faces, self._people, prints=UNPRINTED)
+            store, config, Mode.INSTALL, Finders(self._faces, self._people, prints=UNPRINTED), self._clock
         )
         self._count = 0
 
@@ -163,7 +164,10 @@ class _Covering:
         for _ in range(ROTATION + WARM):
             self._show(planes)
         self._faces.repeat = self._people.repeat = True
-        result = hidden(self._show(squared(planes.size)))
+        pattern = squared(planes.size)
+        for _ in range(NO_NEWS):
+            self._show(pattern)
+        result = hidden(self._show(pattern))
         self._faces.repeat = self._people.repeat = False
         # The next still is none that follows on this one.
         self._count += 10 * FPS
@@ -171,7 +175,8 @@ class _Covering:
 
     def _show(self, planes: Planes) -> Any:
         self._count += 1
-        return self._chain.protect(RawFrame(planes, self._count / FPS, time.perf_counter()))[0]
+        t = self._clock.t = self._count / FPS
+        return self._chain.protect(RawFrame(planes, t, t))[0]
 
 
 def _row(how: Showing, bag: _Bag) -> Row:
