@@ -78,6 +78,10 @@ class Sightings:
         """An entry is there no more."""
         self._seen.pop(name, None)
 
+    def clear(self) -> None:
+        """Nothing that was seen counts any more."""
+        self._seen.clear()
+
     def look(self, now: float) -> None:
         """To be called all the time: who has not looked for long knows of nobody how old they are."""
         if self._looked is None or now - self._looked > self._lease_s / 2:

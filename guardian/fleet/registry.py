@@ -87,8 +87,8 @@ class Registry:
     async def watch(self, session: Session) -> None:
         """Sees the entries of all nodes until the connection fails. Unavailable."""
         self.complete = False
-        # Nobody could be seen renewing while there was no connection.
-        self.sightings.renew(time.monotonic())
+        # Nobody could be seen renewing while there was no connection, and revisions may begin anew.
+        self.sightings.clear()
         try:
             silence_s = max(4.0, 4 * self._terms.renew_s)
             async with aclosing(session.nodes.watch(silence_s)) as entries:

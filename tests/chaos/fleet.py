@@ -127,7 +127,7 @@ class Fleet:
         config = node.folder / "guardian.toml"
         config.write_text(
             f"data_dir = {json.dumps(str(node.folder / 'data'))}\n"
-            "[server]\nport = 0\nrequests_per_s = 10000\nstop_s = 10\n"
+            "[server]\nport = 0\nrequests_per_s = 10000\nstop_s = 10\ndrain_s = 1\n"
             f"[access]\napi_keys_file = {json.dumps(str(self.keys))}\n"
             f"[store]\nurl = {json.dumps(node.store)}\n"
             f"[limits]\nmax_calls = {slots}\nstart_s = 30\n{limits}"

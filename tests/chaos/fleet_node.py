@@ -25,6 +25,11 @@ class FragileHost(FakeHost):
         if mode is Mode.PRODUCT:
             self.leave(self.calls[call_id], "failed")
 
+    async def hang_up(self, call_id, session_id, reason):
+        if session_id is None and call_id in self.calls:
+            self.leave(self.calls[call_id], reason)
+        await super().hang_up(call_id, session_id, reason)
+
     def leave(self, spec, reason):
         del self.calls[spec.call_id]
         data = {"role": None, "reason": reason}
@@ -41,9 +46,6 @@ if __name__ == "__main__":
 
     @asynccontextmanager
     async def host(_, publish):
-        fragile = FragileHost(settings.limits.max_calls, publish)
-        yield fragile
-        for spec in list(fragile.calls.values()):
-            fragile.leave(spec, "the server stops")
+        yield FragileHost(settings.limits.max_calls, publish)
 
     server.run(settings, ready, host)

@@ -51,6 +51,15 @@ def test_who_was_stopped_takes_nobody_for_dead(pause):
     assert [one.node.name for one in sightings.stale(1.0 + pause + LEASE_S * MARGIN + 0.1)] == ["a"]
 
 
+def test_entries_that_begin_anew_are_seen_after_all_were_forgotten():
+    sightings = Sightings(LEASE_S)
+    sightings.see(node(), 1000, 0.0)
+    assert not sightings.see(node(state=NodeState.LEFT), 2, 1.0)
+    sightings.clear()
+    assert sightings.see(node(state=NodeState.LEFT), 2, 2.0)
+    assert not sightings.alive("a", "i")
+
+
 def test_only_those_who_claim_to_live_are_taken_for_dead():
     sightings = Sightings(LEASE_S)
     for state in NodeState:
