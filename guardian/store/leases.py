@@ -24,7 +24,7 @@ _CLOCKS = {
 
 
 class NodeLeases:
-    """What nodes renew leases by without their broker. Thread-safe; waits for the database. Unavailable."""
+    """`guardian.core.nodes.LeaseBook`. Thread-safe; waits for the database. Unavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -5,6 +5,7 @@ import json
 import os
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -119,6 +120,48 @@ def test_a_start_leaves_keys_alone_while_somebody_changes_them(house, monkeypatc
         assert len(EvidenceKeyFile(file.path).ring().ids) == 2
     made.begin()
     assert len(EvidenceKeyFile(file.path).ring().ids) == 1
+
+
+class Following(Alone):
+    """Of a server beside another one that leads."""
+
+    shared = True
+
+    def leads(self):
+        return False
+
+
+def test_a_start_beside_other_servers_leaves_what_they_write_and_seal_to(house):
+    draft = house.clips.create("ev_1.media")
+    draft.write(b"half of it")
+    file = EvidenceKeyFile(house.folder.parent / "evidence.key")
+    file.rotate(1000.0)
+    made, _ = service(house)
+    asyncio.run(made.start(Following()))
+    draft.commit()
+    assert [name for name, _ in house.clips.files()] == ["ev_1.media"]
+    assert len(EvidenceKeyFile(file.path).ring().ids) == 2
+
+
+def test_who_does_not_lead_removes_only_what_it_has_refused_itself(house, monkeypatch):
+    one, wall = house.keep(), time.time
+    monkeypatch.setattr(time, "time", lambda: wall() + 31 * DAY_S)
+    made, _ = service(house, sweep_s=1.0)
+    late = write_clip(Sealer(house.clips, house.ring.sealing), {"media": b"too late"})
+    made.take(replace(spec(), scopes=frozenset()), ready(late))
+
+    def of(evidence_id):
+        return [name for name, _ in house.clips.files() if name.startswith(evidence_id)]
+
+    async def scenario():
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(made.run(Following()))
+            await asyncio.to_thread(until, lambda: not of(late.evidence_id))
+            running.cancel()
+
+    asyncio.run(scenario())
+    assert of(one)
+    assert house.store.find(one, None).part_keys
 
 
 def test_what_is_no_clip_is_counted_and_ends_nothing(house):

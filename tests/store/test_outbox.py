@@ -176,6 +176,16 @@ def test_calls_that_nobody_has_ended_are_known(outbox):
     outbox.append([entry("over", life=Life.LATER), entry("late", life=Life.LATER)])
     outbox.append([entry("again", life=Life.ENDED), entry("again", life=Life.BEGUN)])
     assert sorted(ids(outbox.unfinished())) == ["again-2", "on-2"]
+    assert ids(outbox.unfinished({"on", "over", "nowhere"})) == ["on-2"]
+    assert outbox.unfinished(()) == ()
+
+
+def test_what_was_taken_is_no_dead_letter_when_another_server_gives_it_up(outbox):
+    outbox.append([entry("c")])
+    for fate in (Fate.DONE, Fate.DEAD, Fate.AGAIN):
+        outbox.record([Outcome("file", "c-1", "c", fate, 2.0, "late")])
+    assert outbox.pending() == {("hook", "pending"): 1}
+    assert not outbox.look("file", 1e9, 9).due
 
 
 def test_a_clock_that_is_set_back_holds_nothing_up(outbox):
