@@ -12,7 +12,7 @@ import uvicorn
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from guardian.core.errors import Unavailable
+from guardian.core.errors import GuardianError, Unavailable
 from guardian.core.readiness import Status
 from guardian.web.problems import Problem, response
 from guardian.web.protocol import PlainProtocol
@@ -131,3 +131,18 @@ def listen(host: str, port: int) -> socket.socket:
             f"Port {port} on {host} is in use; end the other program or choose another --port."
         ) from error
     return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """The base url of whoever listens there."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def plain(group: ExceptionGroup[Exception]) -> Exception:
+    """The error with a sentence inside a group, else the group."""
+    for error in group.exceptions:
+        inner = plain(error) if isinstance(error, ExceptionGroup) else error
+        if isinstance(inner, GuardianError):
+            return inner
+    return group

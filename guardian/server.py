@@ -24,7 +24,7 @@ from guardian.capacity import capacity
 from guardian.core.calls import CallEvent, CallEventType, CallSpec
 from guardian.core.capacity import FULL, Slots
 from guardian.core.config import IceServer, WorkConfig
-from guardian.core.errors import ConfigError, GuardianError, NoSuchCall
+from guardian.core.errors import ConfigError, NoSuchCall
 from guardian.core.ports import CallHost
 from guardian.core.readiness import Readiness, Status
 from guardian.core.turn import with_credentials
@@ -34,7 +34,7 @@ from guardian.event_relay import EventRelay
 from guardian.events.envelope import Issuer
 from guardian.evidence_service import EvidenceService
 from guardian.fleet_service import Around, FleetService, fleet_service
-from guardian.listening import Door, answering, listen
+from guardian.listening import Door, answering, listen, plain, url_of
 from guardian.people_service import PeopleService
 from guardian.resources import resource, rules_folder
 from guardian.review_service import ReviewService
@@ -47,7 +47,6 @@ from guardian.settings import Settings
 from guardian.store.audit import AuditLog
 from guardian.store.audit_views import TenantAudit
 from guardian.store.database import Database
-from guardian.store.leases import NodeLeases
 from guardian.store.lock import DataLock
 from guardian.store.upgrade import open_store
 from guardian.telemetry import log
@@ -143,7 +142,7 @@ async def serving(
                 async with server.running(host, departure, door, tenure) as url:
                     yield url
         except ExceptionGroup as group:
-            raise _plain(group) from group
+            raise plain(group) from group
 
 
 class _Server:
@@ -236,7 +235,7 @@ class _Server:
                         self.fleet.use(door.app)
                         side.append(tasks.create_task(self.fleet.run(), name="fleet"))
                     try:
-                        url = self._url()
+                        url = url_of(self.listener)
                         self.log.info("listening", url=url, slots=host.capacity()[1])
                         yield url
                     finally:
@@ -375,14 +374,11 @@ class _Server:
                     yield dict(self.host.status(call_id))
 
     def _around_fleet(self) -> Around:
+        draining = Status.DRAINING
         return Around(
-            register=self.register,
-            ready=lambda: self._own().able,
-            stopping=lambda: self._own().status is Status.DRAINING,
-            rules=self.rule_desk.packed,
-            tell=self.publish,
-            leases=NodeLeases(self.database),
-        )
+            self.register, lambda: self._own().able, lambda: self._own().status is draining,
+            self.rule_desk.packed, self.publish,
+        )  # fmt: skip
 
     def _ready(self) -> Readiness:
         own = self._own()
@@ -402,16 +398,3 @@ class _Server:
             if taken >= slots:
                 return Readiness(Status.FULL, FULL, self.slots.retry_after())
         return Readiness(Status.READY)
-
-    def _url(self) -> str:
-        host, port = self.listener.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _plain(group: ExceptionGroup[Exception]) -> Exception:
-    """The error with a sentence inside a group, else the group."""
-    for error in group.exceptions:
-        inner = _plain(error) if isinstance(error, ExceptionGroup) else error
-        if isinstance(inner, GuardianError):
-            return inner
-    return group
