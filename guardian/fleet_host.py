@@ -19,7 +19,7 @@ from guardian.core.sfu import Place
 from guardian.core.violations import Role
 from guardian.fleet.broker import Changed
 from guardian.fleet.call_book import CallBook, Kept
-from guardian.telemetry.log import logger
+from guardian.telemetry.call_lines import told_as_taken
 from guardian.web.admission import Admitted, LegToken, Register
 
 _AGAIN_S = 0.5
@@ -46,7 +46,6 @@ class FleetHost:
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
-        self._log = logger("guardian.fleet")
         self.until = float("-inf")
 
     # --- CallHost -----------------------------------------------------------------------------
@@ -97,7 +96,7 @@ class FleetHost:
             self._register.end(spec.call_id, "failed", {})
             self.mark(spec.call_id)
             raise
-        self._log.info("a call was taken again", call=spec.call_id, epoch=taken.record.epoch)
+        told_as_taken(spec, taken.record.epoch)
 
     async def _open(self, spec: CallSpec, rules: str) -> None:
         await self._host.open(spec, rules, self._leased())

@@ -14,8 +14,20 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for what comes of it.")] = Path("demo-out"),
     video: Annotated[Path | None, typer.Option(help="The shopper's camera: a video file.")] = None,
     audio: Annotated[Path | None, typer.Option(help="The merchant's voice: a sound file.")] = None,
+    url: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Call through a server that runs; once for each node of a fleet. Prints pictures lost."
+        ),
+    ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="With --url: the file that holds the API key.")
+    ] = None,
 ) -> None:
     """Show Guardian's whole job on a sample call with two real WebRTC peers."""
     from guardian.demo import show
 
+    if url:
+        show.visit(show.Guest(tuple(url), key_file, seconds, video))
+        return
     show.show(show.Wish(headless, seconds, out, video, audio))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from guardian.core.errors import MediaError
+from guardian.core.errors import ConfigError, MediaError
 from guardian.demo import headless, newcomer, own_server
+from guardian.demo import visit as visiting
 from guardian.demo.ending import run_until_told
 from guardian.demo.sources import FileSource, PictureSource, SceneSource
 from guardian.demo.voices import length_s, script
@@ -33,6 +35,16 @@ class Wish:
     out: Path
     video: Path | None
     audio: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Who calls through servers that run: their urls, where the API key lies, how long, which camera."""
+
+    urls: tuple[str, ...]
+    key_file: Path | None
+    seconds: float
+    video: Path | None
 
 
 def shared_media() -> Path | None:
@@ -94,6 +106,25 @@ def show(wish: Wish) -> None:
         console.print(f"guardian: {failure}.", markup=False)
     if outcome.failures:
         raise typer.Exit(1)
+
+
+def visit(guest: Guest) -> None:
+    """A call through servers that run; a line for each picture that came, was gone, and came back."""
+    key = _key(guest.key_file) if guest.key_file is not None else None
+    source = picture_source(guest.video, shared_media())
+    began = time.monotonic()
+
+    def tell(what: str) -> None:
+        typer.echo(f"{time.monotonic() - began:6.1f} s  {what}")
+
+    run_until_told(visiting.run(visiting.Visit(guest.urls, key, guest.seconds), source, tell))
+
+
+def _key(file: Path) -> str:
+    try:
+        return file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The API key cannot be read from {file}; name the file that holds it.") from error
 
 
 def _report(summary: Mapping[str, Any], out: Path) -> None:

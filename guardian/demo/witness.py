@@ -113,7 +113,7 @@ class Witness:
             where = _everywhere_of(sent)
             self.searched_blocks += int(np.count_nonzero(where))
             self.canary_blocks += self._canary.blocks_seen(planes.y, where)
-        if sent and self.frames % _SAMPLE_EVERY == 0 and not _is_curtain(planes):
+        if sent and self.frames % _SAMPLE_EVERY == 0 and not is_curtain(planes):
             copy = Planes(planes.y.copy(), planes.u.copy(), planes.v.copy())
             self.samples = [*self.samples[-60:], copy]
             self.pair = (sent[-1].planes, copy)
@@ -136,7 +136,7 @@ def _everywhere_of(sent: list[ScenePicture]) -> npt.NDArray[np.bool_]:
     return where
 
 
-def _is_curtain(planes: Planes) -> bool:
+def is_curtain(planes: Planes) -> bool:
     """Whether a picture is a card: nearly all of it is of one grey."""
     thin = planes.y[::4, ::4].astype(np.int16)
     return float((np.abs(thin - np.median(thin)) <= _FLAT).mean()) > _MOSTLY

@@ -1,4 +1,4 @@
-"""The line of the log with which a call ends: figures of its last beat, and nobody's words or names."""
+"""The lines with which calls are taken again and end: figures of the last beat, nobody's words or names."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ from guardian.telemetry.counting import Status, part
 from guardian.telemetry.log import logger
 
 LOGGER = "guardian.calls"
+
+
+def told_as_taken(spec: CallSpec, times: int) -> None:
+    """Writes the line of a call that begins here after it has failed. times: it was taken, this one too."""
+    logger(LOGGER).info(
+        "a call begins", call_id=spec.call_id, tenant=spec.tenant, mode=spec.mode.value, taken=times
+    )
 
 
 def told_as_over(spec: CallSpec, reason: str, last: Status) -> None:

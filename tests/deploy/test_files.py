@@ -9,19 +9,19 @@ import pytest
 import yaml
 
 from guardian import __version__
-from guardian.settings import Settings, load
+from guardian.settings import load
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 IMAGE = f"guardian:{__version__}"
 USER = 65532
+FIELDS = {"status.hostIP": "10.0.0.7", "metadata.name": "guardian-7c9f8d-x2x4p"}
 DASHBOARD = json.loads((DEPLOY / "grafana" / "guardian.json").read_text(encoding="utf-8"))
 ALERTS = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yaml").read_text(encoding="utf-8"))
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 SERVERS = {name: s for name, s in COMPOSE["services"].items() if name.startswith("guardian")}
 METRIC = re.compile(r"\b(?:guardian|process)_[a-z0-9_]+\b(?!\s*[({]?\")")
 DOCUMENTED = set(re.findall(r"^\| `(\w+)`", (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8"), re.M))
-in_a_fleet = pytest.mark.skipif("fleet" not in Settings.model_fields, reason="this server knows no [fleet]")
 
 
 def manifests(name):
@@ -101,21 +101,21 @@ def test_one_image_everywhere():
     assert {s["image"] for s in SERVERS.values()} == {"${GUARDIAN_IMAGE:-" + IMAGE + "}"}
 
 
-@pytest.mark.parametrize("name", ["sidecar.yaml", pytest.param("fleet.yaml", marks=in_a_fleet)])
+@pytest.mark.parametrize("name", ["sidecar.yaml", "fleet.yaml"])
 def test_settings_of_the_manifests_can_be_used_and_pods_outlive_their_drain(name, tmp_path, monkeypatch):
     file = tmp_path / "guardian.toml"
     file.write_text(config_of(name), encoding="utf-8")
     for variable in server_of(name)["env"]:
-        value = variable.get("value", "10.0.0.7").replace("$(HOST_IP)", "10.0.0.7")
+        field = variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
+        value = variable.get("value") or FIELDS[field]
+        value = value.replace("$(HOST_IP)", FIELDS["status.hostIP"])
         monkeypatch.setenv(variable["name"], value)
     settings = load(file)
     took = settings.server.drain_s + settings.server.stop_s
     assert pod(name)["terminationGracePeriodSeconds"] >= took + 5
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=in_a_fleet if "profiles" in SERVERS[name] else ()) for name in SERVERS]
-)
+@pytest.mark.parametrize("name", SERVERS)
 def test_settings_of_compose_can_be_used_and_servers_outlive_their_drain(name, monkeypatch):
     service = SERVERS[name]
     for variable, value in service["environment"].items():
@@ -124,6 +124,8 @@ def test_settings_of_compose_can_be_used_and_servers_outlive_their_drain(name, m
     settings = load(DEPLOY / "compose" / "fleet.toml" if fleet else None)
     took = settings.server.drain_s + settings.server.stop_s
     assert int(service["stop_grace_period"].removesuffix("s")) >= took + 5
+    read = set(re.findall(r'"/run/secrets/([^"]+)"', (DEPLOY / "compose" / "fleet.toml").read_text("utf-8")))
+    assert set(service.get("secrets", ())) == (read if fleet else set())
     first, last = settings.media.udp_ports
     assert f"{first}-{last}:{first}-{last}/udp" in service["ports"]
 

@@ -8,7 +8,7 @@ from guardian.core.calls import CallSpec
 from guardian.core.latency import Latencies
 from guardian.core.violations import Role
 from guardian.telemetry import log
-from guardian.telemetry.call_lines import told_as_over
+from guardian.telemetry.call_lines import told_as_over, told_as_taken
 from guardian.telemetry.calls import CallCollector
 from guardian.telemetry.metrics import Metrics
 from guardian.telemetry.repeats import MOST, WINDOW_S, Quiet
@@ -138,6 +138,15 @@ def test_every_call_has_its_lines_however_many_there_are(lines):
     assert "anna" not in json.dumps(told)
     # With the other line below 1 KB, which docs/metrics.md reckons bytes per call-hour with.
     assert len(json.dumps(told[0])) < 600
+
+
+def test_a_call_that_another_node_takes_has_the_line_of_one_that_begins(lines):
+    people = {Role.SHOPPER: "shopper-anna", Role.MERCHANT: "merchant-bo"}
+    told_as_taken(CallSpec("c1", "acme", people), 2)
+    assert lines()[0] | {"timestamp": ""} == {
+        "event": "a call begins", "logger": "guardian.calls", "level": "info", "timestamp": "",
+        "call_id": "c1", "tenant": "acme", "mode": "private", "taken": 2,
+    }  # fmt: skip
 
 
 def test_values_given_with_a_record_are_told_and_filtered(lines):
