@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from guardian.settings import Settings
 
 _CONNECT_S = 3.0
+_NATS_PORT = 4222
+_INFO_BYTES = 65_536
 _FILES_PER_CALL = 64
 _FILES = 256
 _EARLIEST = 1_760_000_000.0
@@ -33,6 +36,8 @@ def examine_host(settings: Settings, slots: int) -> Iterator[Check]:
     yield _receive_buffer()
     yield _clock()
     yield from _connections(settings)
+    if settings.fleet.url:
+        yield _broker(settings.fleet.url)
 
 
 def _folders(settings: Settings) -> Iterator[Check]:
@@ -131,3 +136,29 @@ def _connections(settings: Settings) -> Iterator[Check]:
             yield Check(name, verdict, f"{host}:{port}: {error.strerror or error}", advice)
         else:
             yield Check(name, Verdict.OK, f"{host}:{port} answers")
+
+
+def _broker(url: str) -> Check:
+    """What the fleet's NATS server says of itself before anybody signs in."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "localhost", parts.port or _NATS_PORT
+    name, where = "nats of the fleet", f"{host}:{port}"
+    try:
+        with socket.create_connection((host, port), timeout=_CONNECT_S) as connection:
+            connection.settimeout(_CONNECT_S)
+            with connection.makefile("rb") as lines:
+                said = lines.readline(_INFO_BYTES)
+    except OSError as error:
+        advice = "Start it, or mend `fleet.url`, the firewall or the NetworkPolicy: no call is placed without it."
+        return Check(name, Verdict.FAIL, f"{where}: {error.strerror or error}", advice)
+    try:
+        about = json.loads(said.removeprefix(b"INFO ")) if said.startswith(b"INFO {") else None
+    except ValueError:
+        about = None
+    if not isinstance(about, dict):
+        return Check(name, Verdict.FAIL, f"{where} is no NATS server", "Mend `fleet.url`.")
+    found = f"{where} answers, version {str(about.get('version', 'unknown'))[:32]}"
+    if about.get("jetstream") is not True:
+        advice = "Switch JetStream on there: `jetstream { store_dir: ... }` in its settings, or `nats-server -js`."
+        return Check(name, Verdict.FAIL, f"{found}, without JetStream", advice)
+    return Check(name, Verdict.OK, f"{found}, with JetStream")
