@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from guardian.cli import app
+from guardian.settings import load
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [
@@ -106,6 +107,50 @@ def test_links_lead_somewhere(document: Path):
     for target in re.findall(r"(?<!!)\[[^\]]*\]\(([^)#]+)[^)]*\)", text):
         if "://" not in target:
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+FLEET = (
+    (ROOT / "docs" / "operate.md")
+    .read_text(encoding="utf-8")
+    .partition("\n## A fleet\n")[2]
+    .partition("\n## ")[0]
+)
+ASSIGNED = re.compile(r"^(?:[A-Z_]+=\S+ )+")
+
+
+def simple(line: str) -> str:
+    """A command without variables before it and redirections after it."""
+    return re.split(r" (?:\d?>|&)", ASSIGNED.sub("", line.partition("#")[0]))[0].strip()
+
+
+FLEET_LINES = [simple(line) for line in shell_lines(FLEET) if guardian_words(simple(line))]
+
+
+@pytest.mark.parametrize("line", FLEET_LINES)
+def test_commands_for_a_fleet_parse(line: str):
+    test_commands_of_the_readme_parse(line)
+
+
+def test_commands_for_a_fleet_are_there():
+    names = [line.split()[1] for line in FLEET_LINES]
+    assert sorted(names) == ["demo", "doctor", "keys", "serve", "serve"]
+
+
+def test_settings_for_a_fleet_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (text,) = re.findall(r"^```toml\n(.*?)^```", FLEET, re.MULTILINE | re.DOTALL)
+    (tmp_path / "fleet.toml").write_text(text, encoding="utf-8")
+    for name in ("store.password", "nats.password"):
+        (tmp_path / name).write_text("secret\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    folders = set()
+    for node in ("a", "b"):
+        monkeypatch.setenv("GUARDIAN_DATA_DIR", node)
+        monkeypatch.setenv("GUARDIAN_FLEET__NODE", node)
+        settings = load(tmp_path / "fleet.toml")
+        assert settings.fleet.node_name == node
+        assert settings.fleet.target().password == "secret"
+        folders.add(settings.evidence_path.resolve())
+    assert folders == {tmp_path / "clips"}, "clips lie where every node finds them"
 
 
 def constrained() -> set[str]:

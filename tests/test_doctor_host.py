@@ -1,12 +1,14 @@
 """`guardian doctor` tells those who run a server what is not well, and what to do."""
 
 import socket
+import threading
 
 import pytest
 
 from guardian.commands.checks import Verdict
 from guardian.commands.doctor_host import examine_host
 from guardian.settings import load
+from tests import servers
 
 
 def found(slots=2, **settings):
@@ -44,3 +46,46 @@ def test_a_store_that_does_not_answer_is_told():
         assert found(store={"url": url})["store"].verdict is Verdict.FAIL
         holder.listen()
         assert found(store={"url": url})["store"].verdict is Verdict.OK
+
+
+FLEET = {
+    "store": {"url": "postgresql://guardian@127.0.0.1:1/guardian"},
+    "access": {"api_keys_file": "api_keys.json"},
+}
+
+
+def broker(port):
+    return found(**FLEET, fleet={"url": f"nats://127.0.0.1:{port}"})["nats of the fleet"]
+
+
+@pytest.mark.real
+def test_the_broker_of_a_fleet_says_its_version_and_whether_it_has_jetstream(need):
+    with servers.nats(need("nats-server")) as server:
+        check = broker(server.port)
+        assert check.verdict is Verdict.OK
+        assert "with JetStream" in check.found
+
+
+@pytest.mark.parametrize(
+    ("said", "found_like"),
+    [(b'INFO {"version": "2.9.1"}\r\n', "without JetStream"), (b"220 mail\r\n", "no NATS server")],
+)
+def test_what_is_no_broker_for_a_fleet_is_told(said, found_like):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def greet():
+            connection, _ = listening.accept()
+            with connection:
+                connection.sendall(said)
+
+        greeting = threading.Thread(target=greet)
+        greeting.start()
+        check = broker(listening.getsockname()[1])
+        greeting.join(10)
+    assert check.verdict is Verdict.FAIL
+    assert found_like in check.found
+    assert check.advice
+
+
+def test_a_broker_that_does_not_answer_is_told():
+    assert broker(servers.free_port()).verdict is Verdict.FAIL

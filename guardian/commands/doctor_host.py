@@ -149,7 +149,9 @@ def _broker(url: str) -> Check:
             with connection.makefile("rb") as lines:
                 said = lines.readline(_INFO_BYTES)
     except OSError as error:
-        advice = "Start it, or mend `fleet.url`, the firewall or the NetworkPolicy: no call is placed without it."
+        advice = (
+            "Start it, or mend `fleet.url`, the firewall or the NetworkPolicy: no call is placed without it."
+        )
         return Check(name, Verdict.FAIL, f"{where}: {error.strerror or error}", advice)
     try:
         about = json.loads(said.removeprefix(b"INFO ")) if said.startswith(b"INFO {") else None
@@ -159,6 +161,8 @@ def _broker(url: str) -> Check:
         return Check(name, Verdict.FAIL, f"{where} is no NATS server", "Mend `fleet.url`.")
     found = f"{where} answers, version {str(about.get('version', 'unknown'))[:32]}"
     if about.get("jetstream") is not True:
-        advice = "Switch JetStream on there: `jetstream { store_dir: ... }` in its settings, or `nats-server -js`."
+        advice = (
+            "Switch JetStream on there: `jetstream { store_dir: ... }` in its settings, or `nats-server -js`."
+        )
         return Check(name, Verdict.FAIL, f"{found}, without JetStream", advice)
     return Check(name, Verdict.OK, f"{found}, with JetStream")
