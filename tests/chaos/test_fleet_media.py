@@ -27,9 +27,7 @@ def nodes(tmp_path_factory, need, postgres):
     with fleet(
         tmp_path_factory.mktemp("fleet"), need, postgres.made_store(), "tests.fakes.broken_server"
     ) as one:
-        a = one.launch("a", limits=LIMITS)
-        one.store = postgres.made_store()
-        b = one.launch("b", limits=LIMITS)
+        a, b = one.launch("a", limits=LIMITS), one.launch("b", limits=LIMITS)
         one.settle(a, b)
         yield a, b
 
