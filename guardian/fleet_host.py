@@ -37,16 +37,20 @@ class FleetHost:
         register: Register,
         holder: Callable[[], tuple[str, str]],
         token_s: float,
+        tell_failed: Callable[[CallRecord], None],
     ) -> None:
+        """tell_failed: tells of a call that has failed, unless it was told; waits for the store."""
         self._host = host
         self._book = book
         self._register = register
         self._holder = holder
         self._token_s = token_s
+        self._tell_failed = tell_failed
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         self.until = float("-inf")
+        self.taken_again = 0
 
     # --- CallHost -----------------------------------------------------------------------------
 
@@ -84,6 +88,8 @@ class FleetHost:
 
     async def open_again(self, kept: Kept, rules: Callable[[CallSpec], str]) -> None:
         """Takes a call that has failed. Changed when somebody else has; HostFull, CallFailed, Unavailable."""
+        # Before anything is told of it as it goes on, whoever died meanwhile.
+        await asyncio.to_thread(self._tell_failed, kept.record)
         self._leased()
         node, incarnation = self._holder()
         taken = await self._book.replace(kept, kept.record.taken(node, incarnation, time.time()))
@@ -96,6 +102,7 @@ class FleetHost:
             self._register.end(spec.call_id, "failed", {})
             self.mark(spec.call_id)
             raise
+        self.taken_again += 1
         told_as_taken(spec, taken.record.epoch)
 
     async def _open(self, spec: CallSpec, rules: str) -> None:

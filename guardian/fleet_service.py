@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 
 from starlette.types import ASGIApp
 
 from guardian import __version__
-from guardian.core.call_records import CallRecord, CallState
+from guardian.aftermath import tell_failed
 from guardian.core.calls import CallEvent, CallEventType, CallSpec
 from guardian.core.dispatch import Answered, Asked
 from guardian.core.errors import Unavailable
-from guardian.core.nodes import LeaseBook, Node, NodeState
+from guardian.core.lease import lease_clock
+from guardian.core.nodes import Node, NodeState
 from guardian.core.ports import CallHost
+from guardian.event_relay import EventRelay
 from guardian.fleet.broker import Again, Broker, BrokerTarget, Session, Terms
 from guardian.fleet.call_book import CallBook
 from guardian.fleet.placement import Host, Placement
 from guardian.fleet.registry import Hooks, Registry
 from guardian.fleet_dispatch import FleetDispatcher, Slots
 from guardian.fleet_host import FleetHost
+from guardian.fleet_sweep import Sweep
 from guardian.settings import Settings
+from guardian.store.database import Database
+from guardian.store.leases import NodeLeases
+from guardian.store.outbox import Kept
+from guardian.telemetry.fleet import FleetCollector, FleetFigures
 from guardian.telemetry.log import logger
+from guardian.telemetry.metrics import Metrics
 from guardian.web.admission import Register
 from guardian.web.forwarding import answer_here
 
 _LEAVE_S = 3.0
 _HELD = 10_000
-_SWEEP_S = 30.0
 _NOTICE_S = 0.02
 _RECORDS_S = 3600.0
 """How much longer than the longest call a record stays after its last change."""
@@ -54,14 +61,16 @@ class NodeConfig:
 @dataclass(frozen=True, slots=True)
 class Around:
     """What a node has besides. ready: whether it takes calls. stopping: whether it ends. rules: of a
-    call, packed; waits for a disk. tell: keeps an event. leases: what stands in for the broker."""
+    call, packed; waits for a disk. tell: keeps an event. database: where leases are kept besides."""
 
     register: Register
     ready: Callable[[], bool]
     stopping: Callable[[], bool]
     rules: Callable[[CallSpec], str]
     tell: Tell
-    leases: LeaseBook | None = None
+    relay: EventRelay
+    database: Database
+    metrics: Metrics
 
 
 class FleetService:
@@ -73,9 +82,12 @@ class FleetService:
         self._log = logger("guardian.fleet")
         self._broker = Broker(config.target, config.terms, self._broker_told)
         hooks = Hooks(self._about, self._hold, self._begin_anew, self._buried)
-        self._registry = Registry(self._broker, config.terms, hooks, around.leases)
+        self._registry = Registry(self._broker, config.terms, hooks, NodeLeases(around.database))
         self._book = CallBook(self._broker)
-        self.host = FleetHost(calls, self._book, around.register, self._holder, config.token_s)
+        tell = partial(tell_failed, around.relay.outbox, around.relay.desk)
+        self.host = FleetHost(calls, self._book, around.register, self._holder, config.token_s, tell)
+        self._sweep = Sweep(self._registry, self._book, tell, config.token_s)
+        around.metrics.watch(FleetCollector(self._figures))
         self._slots = Slots(self.host, self._takes)
         self.dispatcher = FleetDispatcher(
             self._broker, self._registry, self._book, self.host, self._slots, around.register,
@@ -89,7 +101,6 @@ class FleetService:
         self.dispatcher.placement = self._placement
         self._app: ASGIApp | None = None
         self._held: deque[tuple[CallSpec, CallEvent]] = deque(maxlen=_HELD)
-        self._sweep = asyncio.Event()
         self._told: Node | None = None
 
     def use(self, app: ASGIApp) -> None:
@@ -109,7 +120,7 @@ class FleetService:
             tasks.create_task(self._registry.keep(), name="fleet-lease")
             tasks.create_task(self._registry.look(), name="fleet-look")
             tasks.create_task(self.host.write(), name="fleet-records")
-            tasks.create_task(self._sweeping(), name="fleet-sweep")
+            tasks.create_task(self._sweep.run(), name="fleet-sweep")
             tasks.create_task(self._noticing(), name="fleet-notice")
 
     async def _serve(self, session: Session, tasks: asyncio.TaskGroup) -> None:
@@ -134,9 +145,21 @@ class FleetService:
         return None if self._registry.joined else "This node is joining its fleet."
 
     def hear(self, event: CallEvent) -> None:
-        """Something happened to a call of this node: its record may have to say so."""
-        if event.type is CallEventType.CALL_LEFT:
+        """Something happened to a call of this node and was told: its record may have to say so."""
+        if event.type is not CallEventType.CALL_LEFT:
+            return
+        kept, loop = self._around.relay.desk.newest, asyncio.get_running_loop()
+        if kept is None or event.data.get("reason") != "failed":
             self.host.mark(event.call_id)
+            return
+
+        def told(_: Future[Kept]) -> None:
+            # A loop that has ended has no node any more.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self.host.mark, event.call_id)
+
+        # Whoever takes it tells what follows: not before this is on the disk.
+        kept.add_done_callback(told)
 
     def holds_back(self, spec: CallSpec, event: CallEvent) -> bool:
         """Whether an event waits for the lease, which is over: others may have the call by now."""
@@ -162,6 +185,16 @@ class FleetService:
         name, incarnation = self._holder()
         return Node(name, incarnation, state, slots, min(taken, slots), self._config.version)
 
+    def _figures(self) -> FleetFigures:
+        return FleetFigures(
+            lease_s=max(0.0, min(self.host.until - lease_clock(), self._config.terms.lease_s)),
+            connected=self._broker.there,
+            nodes=Counter(node.state.value for node in self._registry.sightings.nodes()),
+            placements=dict(self._placement.outcomes),
+            taken_again=self.host.taken_again,
+            fenced=self._registry.fenced,
+        )
+
     async def _noticing(self) -> None:
         """What has changed of this node is told at once, as others wait for a slot."""
         while True:
@@ -186,7 +219,7 @@ class FleetService:
 
     def _broker_told(self, there: bool) -> None:
         if there:
-            self._sweep.set()
+            self._sweep.poke()
             self.host.mark_all()
             self._log.info("the broker of the fleet is there", node=self._config.node)
         else:
@@ -196,47 +229,10 @@ class FleetService:
         assert self._app is not None
         return await answer_here(self._app, asked)
 
-    # --- those that died ----------------------------------------------------------------------
-
     def _buried(self, node: Node) -> None:
         if node.state is NodeState.LOST and node.name != self._config.node:
             self._log.warning("a node of the fleet was lost", node=node.name)
-        self._sweep.set()
-
-    async def _sweeping(self) -> None:
-        """Tells that calls of nodes that died have failed: whoever changes the record tells."""
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_SWEEP_S):
-                    await self._sweep.wait()
-            self._sweep.clear()
-            with suppress(Unavailable):
-                await self._sweep_once()
-
-    async def _sweep_once(self) -> None:
-        if not self._registry.complete:
-            return
-        for record in [one async for one in self._book.all() if self._orphan(one)]:
-            # The entry of its node may be newer than what was seen of it.
-            if await self._registry.lives(record.node, record.incarnation):
-                continue
-            won = await self._book.change(record.spec.call_id, self._fail)
-            if won is not None:
-                self._tell_failed(won.record)
-
-    def _orphan(self, record: CallRecord) -> bool:
-        return record.state is CallState.OPEN and not self._registry.may_live(record.node, record.incarnation)
-
-    def _fail(self, record: CallRecord) -> CallRecord | None:
-        return record.failed(time.time(), self._config.token_s) if self._orphan(record) else None
-
-    def _tell_failed(self, record: CallRecord) -> None:
-        at = datetime.now(UTC)
-        media_t = max(0.0, time.time() - _seconds(record.spec.started_at))
-        text = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        data = {"role": None, "reason": "failed"}
-        event = CallEvent(record.spec.call_id, CallEventType.CALL_LEFT, text, media_t, data)
-        self._around.tell(record.spec, event)
+        self._sweep.poke()
 
 
 def fleet_service(settings: Settings, calls: CallHost, around: Around) -> FleetService:
@@ -246,10 +242,3 @@ def fleet_service(settings: Settings, calls: CallHost, around: Around) -> FleetS
     open_s = limits.start_s + limits.answer_s
     config = NodeConfig(fleet.node_name, fleet.target(), terms, __version__, open_s, limits.token_s)
     return FleetService(config, calls, around)
-
-
-def _seconds(rfc3339: str) -> float:
-    try:
-        return datetime.fromisoformat(rfc3339).timestamp()
-    except ValueError:
-        return time.time()

@@ -290,8 +290,6 @@ class _Server:
             told_as_over(spec, reason, last)
             if self.calls is not None:
                 self.calls.retire(last, reason)
-        if self.fleet is not None:
-            self.fleet.hear(event)
         # Mode and consent may have changed since the host was given its copy.
         spec = known.spec if known is not None else spec
         if event.type is CallEventType.EVIDENCE_READY:
@@ -299,6 +297,8 @@ class _Server:
         else:
             self.evidence.hear(event)
             self.desk.publish(spec, event)
+        if self.fleet is not None:
+            self.fleet.hear(event)
 
     def _app(self, host: CallHost) -> ASGIApp:
         self.calls = CallCollector(self._statuses, host.capacity, self.relay.pending)
@@ -377,7 +377,7 @@ class _Server:
         draining = Status.DRAINING
         return Around(
             self.register, lambda: self._own().able, lambda: self._own().status is draining,
-            self.rule_desk.packed, self.publish,
+            self.rule_desk.packed, self.publish, self.relay, self.database, self.metrics,
         )  # fmt: skip
 
     def _ready(self) -> Readiness:

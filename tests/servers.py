@@ -165,6 +165,11 @@ class Nats:
             self.process.kill()
             self.process.wait(20)
 
+    def signal(self, number: int) -> None:
+        """SIGSTOP: it takes connections and answers nothing, as behind a network that is cut."""
+        if self.process is not None:
+            self.process.send_signal(number)
+
     def forget(self) -> None:
         """Its streams are gone at the next start."""
         shutil.rmtree(self.folder / "js", ignore_errors=True)

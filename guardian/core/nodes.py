@@ -121,7 +121,8 @@ class Sightings:
 
     def nodes(self) -> Iterator[Node]:
         """All of them."""
-        return iter([one.node for one in self._seen.values()])
+        # The copy is one step of the interpreter; metrics are gathered beside the event loop.
+        return iter([one.node for one in list(self._seen.values())])
 
     def anybody_free(self, now: float) -> bool:
         """Whether some node that is heard of would take a call."""

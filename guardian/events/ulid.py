@@ -10,5 +10,10 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 def ulid() -> str:
     """26 characters: 48 bits of milliseconds since 1970, 80 random bits."""
-    value = int(time.time() * 1000) << 80 | secrets.randbits(80)
+    return ulid_of(time.time(), secrets.token_bytes(10))
+
+
+def ulid_of(at: float, chance: bytes) -> str:
+    """The same of a moment in wall clock seconds and ten bytes at least that nobody else has."""
+    value = int(at * 1000) << 80 | int.from_bytes(chance[:10])
     return "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -5, -5))

@@ -257,6 +257,12 @@ class Broker:
             raise Unavailable(_AWAY)
         return self._session
 
+    @property
+    def there(self) -> bool:
+        """Whether there is a connection. From any thread."""
+        session = self._session
+        return session is not None and session.client.is_connected
+
     async def run(self, serve: Callable[[Session], Awaitable[None]]) -> None:
         """Until cancelled: connects, has `serve` work with that, and begins again when either fails."""
         there = None

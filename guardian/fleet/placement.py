@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,11 +64,24 @@ class Placement:
         self._place_s = place_s
         self._open_s = open_s
         self._waiting: dict[str, _Waiting] = {}
+        self.outcomes = Counter({"answered": 0, "full": 0, "unavailable": 0})
 
     # --- asking -------------------------------------------------------------------------------
 
     async def place(self, call_id: str, asked: Asked) -> Answered:
         """The answer of the node that has taken it. HostFull: none has within `place_s`. Unavailable."""
+        try:
+            answered = await self._place(call_id, asked)
+        except HostFull:
+            self.outcomes["full"] += 1
+            raise
+        except Unavailable:
+            self.outcomes["unavailable"] += 1
+            raise
+        self.outcomes["answered"] += 1
+        return answered
+
+    async def _place(self, call_id: str, asked: Asked) -> Answered:
         session = self._broker.session
         await self._some_room()
         ident, waiting = secrets.token_hex(12), _Waiting()

@@ -41,7 +41,7 @@ class Hooks:
 class Registry:
     """Runs beside everything else. stand_in: what leases are renewed by while the broker is away."""
 
-    def __init__(self, broker: Broker, terms: Terms, hooks: Hooks, stand_in: LeaseBook | None = None) -> None:
+    def __init__(self, broker: Broker, terms: Terms, hooks: Hooks, stand_in: LeaseBook) -> None:
         self._broker = broker
         self._terms = terms
         self._hooks = hooks
@@ -54,6 +54,7 @@ class Registry:
         self._of: Session | None = None
         self.incarnation = new_incarnation()
         self.sightings = Sightings(terms.lease_s)
+        self.fenced = 0
         self.joined = False
         self.complete = False
         """Whether all entries there are have been seen since the connection was made."""
@@ -128,7 +129,7 @@ class Registry:
                 if kept is not None and kept.value is not None:
                     self._see(kept)
                 return False
-            if self._stand_in is not None and not await asyncio.to_thread(
+            if not await asyncio.to_thread(
                 self._stand_in.fence, node.name, node.incarnation, self._terms.lease_s
             ):
                 # It renews its lease where the broker is not needed.
@@ -137,6 +138,7 @@ class Registry:
             fenced = await session.nodes.update(node.name, node_to_bytes(lost(node)), revision)
         except (Unavailable, Changed):
             return False
+        self.fenced += 1
         self._see(Entry(node.name, node_to_bytes(lost(node)), fenced))
         return True
 
@@ -219,7 +221,7 @@ class Registry:
 
     async def _renew_elsewhere(self, sent: float) -> None:
         self._of = None
-        if self._stand_in is None or not self.joined:
+        if not self.joined:
             return
         try:
             held = await asyncio.to_thread(

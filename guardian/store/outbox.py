@@ -8,7 +8,7 @@ time has come, so events reach a sink in order per call, also after a restart.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -167,13 +167,17 @@ class Outbox:
         with self._db.reading() as db:
             return tuple(_kept(row) for row in db.execute(query))
 
-    def unfinished(self, call_ids: Collection[str] | None = None) -> tuple[Kept, ...]:
-        """The last event of each call of which nobody has told that it is over; None: of all calls."""
+    def over(self, call_id: str) -> bool:
+        """Whether the call has events, and the last that was told of it as a whole is that it is over."""
+        query = sa.select(sequences.c.going_on).where(sequences.c.call_id == call_id)
+        with self._db.reading() as db:
+            return db.execute(query).scalar_one_or_none() is False
+
+    def unfinished(self) -> tuple[Kept, ...]:
+        """The last event of each call of which nobody has told that it is over."""
         query = _KEPT.join(
             sequences, (sequences.c.call_id == events.c.call_id) & (sequences.c.last == events.c.sequence)
         ).where(sequences.c.going_on)
-        if call_ids is not None:
-            query = query.where(sequences.c.call_id.in_(call_ids))
         with self._db.reading() as db:
             return tuple(_kept(row) for row in db.execute(query))
 

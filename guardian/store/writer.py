@@ -6,7 +6,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
@@ -133,11 +133,13 @@ class Writer:
                     time.sleep(_RETRY_S)
                     continue
                 self._at_work_since = None
-                if len(items) == 1:
+                if len(items) > 1:
+                    return all([self._write([item]) for item in items])
+                kept = self._told_by_others(entries)
+                if kept is None:
                     self._unwritten -= _count(items)
                     _fail(items, error)
                     return True
-                return all([self._write([item]) for item in items])
             self._at_work_since = self.trouble = None
             self._unwritten -= len(kept)
             each = iter(kept)
@@ -146,6 +148,13 @@ class Writer:
                 item.future.set_result(first)
             self._on_kept(kept)
             return True
+
+    def _told_by_others(self, entries: Sequence[Entry]) -> tuple[Kept, ...] | None:
+        """Events whose ids are taken, by others who were to tell the same."""
+        try:
+            return self._outbox.kept(entries)
+        except Unavailable:
+            return None
 
 
 def _fail(items: list[_Item], error: Exception) -> None:

@@ -22,6 +22,7 @@ from tests import servers
 from tests.chaos.running import ENV, ROOT, few_rules
 
 WAIT_S = 60.0
+LEASE_S = 4.0
 BODY = {"shopper": {"id": "u"}, "merchant": {"id": "m"}, "consent": {"token": "t"}, "mode": "selfie"}
 
 
@@ -131,7 +132,7 @@ class Fleet:
             f"[access]\napi_keys_file = {json.dumps(str(self.keys))}\n"
             f"[store]\nurl = {json.dumps(node.store)}\n"
             f"[limits]\nmax_calls = {slots}\nstart_s = 30\n{limits}"
-            f'[fleet]\nurl = "{self.broker.url}"\nnode = "{name}"\nlease_s = 4.0\nrenew_s = 0.5\n'
+            f'[fleet]\nurl = "{self.broker.url}"\nnode = "{name}"\nlease_s = {LEASE_S}\nrenew_s = 0.5\n'
             f"{more}\n{few_rules(node.folder)}",
             encoding="utf-8",
         )

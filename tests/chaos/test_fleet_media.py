@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -15,9 +17,14 @@ from guardian.demo.peers import CallClient, CameraTrack, LegTicket, new_peer
 from tests.chaos.fleet import Node, fleet, until
 from tests.loopback.harness import View, canary_pictures, status_until, watch
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
-TRIES = int(os.environ.get("GUARDIAN_TRIES", "2"))
+pytestmark = [pytest.mark.real, pytest.mark.timeout(6000)]
+TRIES = int(os.environ.get("GUARDIAN_TRIES", "10"))
 LIMITS = "lane_stuck_s = 20.0\nbeat_lost_s = 20.0\n"
+
+
+def say(figure):
+    """A figure for whoever runs this with `-s`; none of them is judged."""
+    sys.stdout.write(f"{figure}\n")
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +34,7 @@ def nodes(tmp_path_factory, need, postgres):
     with fleet(
         tmp_path_factory.mktemp("fleet"), need, postgres.made_store(), "tests.fakes.broken_server"
     ) as one:
-        a = one.launch("a", limits=LIMITS)
-        one.store = postgres.made_store()
-        b = one.launch("b", limits=LIMITS)
+        a, b = one.launch("a", limits=LIMITS), one.launch("b", limits=LIMITS)
         one.settle(a, b)
         yield a, b
 
@@ -105,9 +110,13 @@ def test_a_call_whose_process_was_killed_shows_its_picture_again_at_another_node
         async with calling(nodes) as (client, call_id, tickets, pair, holder, other):
             for process in holder.processes():
                 process.send_signal(signal.SIGKILL)
+            killed = time.monotonic()
             await status_until_failed(other, call_id)
+            offered = time.monotonic()
+            say(f"known as failed after {offered - killed:.2f} s")
             async with joined(other, client, tickets) as again:
                 status = await covered(client, call_id, other.name)
+                say(f"picture {time.monotonic() - offered:.2f} s after the new offer")
                 return pair.view, again.view, status
 
     before, after, status = asyncio.run(scenario())
@@ -129,9 +138,13 @@ def test_a_node_that_wakes_after_its_lease_sends_nothing(nodes):
                     holder.signal(signal.SIGCONT)
                     await asyncio.to_thread(until, lambda: holder.logged(lost) > times, 60)
                     await asyncio.to_thread(until, holder.ready, 60)
-                    assert await pair.packets() == before
+                    woken = await pair.packets() - before
+                    say(f"packets from the woken node: {woken}")
+                    assert woken == 0
                     assert pair.view.canary_blocks == again.view.canary_blocks == 0
                     assert (await there.status(call_id))["node"] == other.name
 
-    for _ in range(TRIES):
+    for number in range(TRIES):
+        began = time.monotonic()
         asyncio.run(one())
+        say(f"try {number + 1} of {TRIES}: {time.monotonic() - began:.1f} s")

@@ -17,10 +17,7 @@ def nodes(tmp_path_factory, need, postgres):
     """Two nodes with two slots each."""
     need("psycopg")
     with fleet(tmp_path_factory.mktemp("fleet"), need, postgres.made_store()) as made:
-        made.store = postgres.made_store()
-        a = made.launch("a", slots=2)
-        made.store = postgres.made_store()
-        b = made.launch("b", slots=2)
+        a, b = made.launch("a", slots=2), made.launch("b", slots=2)
         made.settle(a, b)
         yield a, b
 

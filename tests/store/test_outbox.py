@@ -176,8 +176,7 @@ def test_calls_that_nobody_has_ended_are_known(outbox):
     outbox.append([entry("over", life=Life.LATER), entry("late", life=Life.LATER)])
     outbox.append([entry("again", life=Life.ENDED), entry("again", life=Life.BEGUN)])
     assert sorted(ids(outbox.unfinished())) == ["again-2", "on-2"]
-    assert ids(outbox.unfinished({"on", "over", "nowhere"})) == ["on-2"]
-    assert outbox.unfinished(()) == ()
+    assert [call for call in ("on", "over", "again", "nowhere") if outbox.over(call)] == ["over"]
 
 
 def test_what_was_taken_is_no_dead_letter_when_another_server_gives_it_up(outbox):

@@ -16,6 +16,7 @@ from guardian.core.latency import Latencies
 from guardian.core.notes import Part
 from guardian.fleet.supervisor import Supervisor
 from guardian.telemetry.calls import CallCollector
+from guardian.telemetry.fleet import FleetCollector, FleetFigures
 from guardian.telemetry.metrics import Metrics
 from guardian.telemetry.processes import ProcessCollector, Processes
 
@@ -74,6 +75,7 @@ class Exposed:
         self.calls = CallCollector(lambda: self.live, lambda: (1, 2), lambda: {("file", "dead"): 1})
         self.metrics.watch(self.calls)
         self.metrics.watch(ProcessCollector(Host()))
+        self.metrics.watch(FleetCollector(lambda: FleetFigures(4.0, True, {"ready": 2}, {"full": 1}, 1, 0)))
         for counter, labels in (
             (self.metrics.requests, ("GET", "200")),
             (self.metrics.sign_ins, ("in",)),
