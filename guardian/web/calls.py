@@ -119,7 +119,8 @@ async def status(request: Request, call_id: str) -> Response:
     }
     known = _last_status(parts_of(request), call_id) or call.last
     if call.ended is None:
-        return JSONResponse({**about, **public_status(known)})
+        # While it is being opened, by a node that takes it again for one, nothing is known of it yet.
+        return JSONResponse({**about, "state": "open", "ended_reason": None, **public_status(known)})
     state = "failed" if call.ended == "failed" else "ended"
     over = {"state": state, "ended_reason": call.ended, "ended_at": call.ended_at}
     return JSONResponse({**about, **public_status(known), **over})

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from guardian.core.errors import CallFailed
 from guardian.core.violations import Role
 from guardian.demo.peers import CallClient, CameraTrack, LegTicket, new_peer
 from tests.chaos.fleet import Node, fleet, until
@@ -74,11 +75,22 @@ async def joined(node: Node, client: CallClient, tickets):
         await shopper.close()
 
 
+async def created(client):
+    """A call of a fleet that may just be busy: a call service asks again, as it is told to."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return await client.create(mode="selfie", purpose="fault:none:0")
+        except CallFailed:
+            assert time.monotonic() < deadline, "no node took the call"
+            await asyncio.sleep(1.0)
+
+
 @asynccontextmanager
 async def calling(nodes):
     """A call that shows a covered picture: (client, id, tickets, its pair, who has it, the other node)."""
     async with CallClient(nodes[0].url, nodes[0].key) as client:
-        call_id, tickets = await client.create(mode="selfie", purpose="fault:none:0")
+        call_id, tickets = await created(client)
         try:
             status = await client.status(call_id)
             holder, other = nodes if status["node"] == nodes[0].name else reversed(nodes)
