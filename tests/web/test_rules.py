@@ -30,7 +30,7 @@ class Site:
         (self.folder / "rules.yaml").write_text(RULES, encoding="utf-8")
         keys = KeyFile(tmp_path / "data" / "api_keys.json")
         self.auth = {tenant: {"Authorization": f"Bearer {keys.add(tenant)[1]}"} for tenant in tenants}
-        self.server = serve(speech={"rules_dir": str(self.folder)})
+        self.server = serve(slots=3, speech={"rules_dir": str(self.folder)})
         self.host = self.server.host
 
     def ask(self, method, path="", tenant="default", **options):
