@@ -17,11 +17,11 @@ def _import_slowly() -> None:
 
     session_stands_back(IDLE_NICENESS)
     # Its threads stay, and would stand back for ever had they been begun in the other thread.
-    import numpy  # noqa: F401
+    import numpy  # noqa: F401  # for its threads only
 
     def load() -> None:
         stand_back(IDLE_NICENESS)
-        import guardian.callproc  # noqa: F401
+        import guardian.callproc  # noqa: F401  # so that it is there when asked for
 
     loading = threading.Thread(target=load, name="imports")
     loading.start()

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 from starlette.requests import Request
+from starlette.types import Message, Receive
 
 from guardian.core.calls import Scope
 from guardian.core.frames import Mode
@@ -283,3 +284,17 @@ def _inlined(node: Any, parts: dict[str, Any]) -> Any:
         # JSON values refer to themselves: any value stands for them.
         return {**(_inlined(parts[name], parts) if name != "JsonValue" else {}), **rest}
     return {key: _inlined(value, parts) for key, value in node.items()}
+
+
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """Gives a body that has been read once more, and then what else comes."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from guardian.core.dispatch import Answered, Asked, Dispatcher
 from guardian.core.errors import Unavailable
 from guardian.web.access import bearer, identify
-from guardian.web.bodies import CALL_ID
+from guardian.web.bodies import CALL_ID, replayed
 from guardian.web.parts import Parts
 
 _CALL = re.compile(r"^/v1/calls/([^/]+)(/.*)?$")
@@ -49,7 +49,7 @@ class Forwarding:
         elif found is not None and re.match(CALL_ID, found[1]) and bearer(HTTPConnection(scope)) is not None:
             answered = await self._dispatcher.route(found[1], asked)
         if answered is None:
-            await self._app(scope, _given(asked.body, receive), send)
+            await self._app(scope, replayed(asked.body, receive), send)
         else:
             await _send(answered, send)
 
@@ -91,7 +91,7 @@ async def answer_here(app: ASGIApp, asked: Asked) -> Answered:
         _HERE: True,
     }
     answer = _Answer()
-    await app(scope, _given(asked.body, _gone), answer)
+    await app(scope, replayed(asked.body, _gone), answer)
     return Answered(answer.status, tuple(answer.headers), b"".join(answer.chunks))
 
 
@@ -116,19 +116,6 @@ class _Answer:
 
 async def _gone() -> Message:
     return {"type": "http.disconnect"}
-
-
-def _given(body: bytes, receive: Receive) -> Receive:
-    given = False
-
-    async def again() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return again
 
 
 async def _whole(receive: Receive) -> bytes:

@@ -19,6 +19,7 @@ from guardian.core.errors import GuardianError
 from guardian.core.rate import Rates
 from guardian.web import sessions
 from guardian.web.access import identify
+from guardian.web.bodies import replayed
 from guardian.web.clients import client_of, room
 from guardian.web.parts import Parts
 from guardian.web.problems import Problem, of_error, response
@@ -69,7 +70,7 @@ class Front:
             sessions.keep(connection, await sessions.recognise(self._parts, connection))
             body = await self._body(scope, receive)
             sessions.refuse_forgery(self._parts, connection, body)
-            await self._app(_as_get(scope), _replay(body, receive), answer)
+            await self._app(_as_get(scope), replayed(body, receive), answer)
         except Problem as problem:
             await answer.refuse(problem, scope, receive)
         except GuardianError as error:
@@ -192,19 +193,6 @@ class _Answer:
 def _as_get(scope: Scope) -> Scope:
     """HEAD is answered as GET; the server leaves the body out."""
     return {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    given = False
-
-    async def again() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return again
 
 
 async def _drain(receive: Receive) -> None:
