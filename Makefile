@@ -30,7 +30,14 @@ demo: $(DEMO_READY) $(WEIGHTS_READY) ## Protect and hear a real call between two
 	@echo "To see it in a browser: $(BIN)/guardian demo"
 
 test: $(DEV_READY) $(WEIGHTS_READY) ## Run all tests this machine can run; what is skipped is named
+ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
+else
+	@failed=0; \
+	$(BIN)/pytest -m "not real" -n logical --maxprocesses 4 --dist loadfile || failed=1; \
+	$(BIN)/pytest -m real || failed=1; \
+	exit $$failed
+endif
 
 check: $(DEV_READY) ## Lint, format and type checks
 	@$(BIN)/ruff check .

@@ -230,12 +230,13 @@ class CallProcess:
         while True:
             due = loop.time() + _BEAT_S
             await asyncio.sleep(_BEAT_S)
+            late = loop.time() - due
             if self._lease.over_s > _LEASE_LOST_S:
                 for held in self._calls.values():
                     held.session.end("lease lost")
             if self._link.behind:
                 continue
-            process = {**vitals(), "loop_lag_ms": round((loop.time() - due) * 1000, 1)}
+            process = {**vitals(), "loop_lag_ms": round(late * 1000, 1)}
             calls = {
                 call_id: {"lanes": held.session.lane_ages(), "status": held.session.status()}
                 for call_id, held in self._calls.items()

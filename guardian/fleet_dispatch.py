@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from nats.aio.msg import Msg
@@ -13,7 +15,7 @@ from guardian.core.call_records import CallRecord, CallState, Turn
 from guardian.core.calls import CallSpec
 from guardian.core.dispatch import Answered, Asked
 from guardian.core.errors import CallFailed, GuardianError, HostFull, Unavailable
-from guardian.fleet.broker import Broker, Changed, Session, plainly
+from guardian.fleet.broker import Broker, Changed, NobodyThere, Session, plainly
 from guardian.fleet.call_book import CallBook, Kept
 from guardian.fleet.placement import Placement, first_of
 from guardian.fleet.registry import Registry
@@ -30,21 +32,27 @@ from guardian.fleet_host import FleetHost
 from guardian.web.admission import LegToken, Register
 from guardian.web.problems import document, of_error
 
+logger = logging.getLogger(__name__)
+
 _WAIT_S = 5.0
 """How long a request waits for it to be known whether a node has died."""
 _LOOK_S = 0.2
 _FORWARD_S = 20.0
 _AT_ONCE = 200
+_SAFE_AGAIN = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+"""Methods that do the same when what was asked is asked again (RFC 9110, 9.2.2)."""
 _OFFER = re.compile(r"^/v1/calls/[^/?]+/(shopper|merchant)$")
+_TAKEN = "The call was taken by another node meanwhile; offer again."
 _BUSY = "Too much is asked of other nodes at once; wait a little."
 
 
-class Slots:
+class NodeSlots:
     """Slots of this node. takes: whether the node takes calls at all now."""
 
     def __init__(self, host: FleetHost, takes: Callable[[], bool]) -> None:
         self._host = host
         self._takes = takes
+        self._held: Counter[str] = Counter()
 
     def room(self) -> bool:
         """Whether one more call can be taken."""
@@ -52,18 +60,23 @@ class Slots:
         return self._takes() and taken < slots
 
     def reserve(self, call_id: str) -> bool:
-        """Holds a slot for a call; False when there is none."""
-        if not self.room():
-            return False
-        try:
-            self._host.reserve(call_id)
-        except HostFull:
-            return False
+        """Holds a slot for a call, with others that hold it for the same; False when there is none."""
+        if call_id not in self._held:
+            if not self.room():
+                return False
+            try:
+                self._host.reserve(call_id)
+            except HostFull:
+                return False
+        self._held[call_id] += 1
         return True
 
     def give_back(self, call_id: str) -> None:
-        """The slot is not needed; a call that was opened keeps it."""
-        self._host.release(call_id)
+        """The slot is not needed by one who held it; a call that was opened keeps it."""
+        self._held[call_id] -= 1
+        if self._held[call_id] <= 0:
+            del self._held[call_id]
+            self._host.release(call_id)
 
 
 class FleetDispatcher:
@@ -75,7 +88,7 @@ class FleetDispatcher:
         registry: Registry,
         book: CallBook,
         host: FleetHost,
-        slots: Slots,
+        slots: NodeSlots,
         register: Register,
         holder: Callable[[], tuple[str, str]],
         rules: Callable[[CallSpec], str],
@@ -91,7 +104,8 @@ class FleetDispatcher:
         self._rules = rules
         self._here = here
         self._taking: dict[str, asyncio.Event] = {}
-        self._under_way = 0
+        self._asking = 0
+        self._answering = 0
         self.placement: Placement
 
     # --- Dispatcher ---------------------------------------------------------------------------
@@ -136,7 +150,9 @@ class FleetDispatcher:
             return Turn.HERE, await self._take(kept, asked)
         lives = self._registry.may_live(record.node, record.incarnation)
         turn = record.turn(*self._holder(), holder_lives=lives)
-        if turn is Turn.HERE:
+        if turn is Turn.HERE and record.state is CallState.OPEN:
+            self._host.strand(record)
+        elif turn is Turn.HERE:
             self._readmit(record)
         elif turn is Turn.THERE:
             answered = await self._forward(record, asked)
@@ -157,8 +173,6 @@ class FleetDispatcher:
     def _readmit(self, record: CallRecord) -> None:
         """A call that is over is known here from its record, unless it is known better."""
         call = self._register.any_tenant(record.spec.call_id)
-        if record.state is CallState.OPEN:
-            return
         over = call is not None and call.ended is not None
         if not over or (call is not None and (call.ended == "failed") != (record.state is CallState.FAILED)):
             self._host.readmit(record)
@@ -166,29 +180,37 @@ class FleetDispatcher:
     # --- elsewhere ----------------------------------------------------------------------------
 
     async def _forward(self, record: CallRecord, asked: Asked) -> Answered | None:
-        """The answer of the node that has the call; None when nobody listens there, or it has died."""
+        """The answer of the node that has the call; None when nobody listens there, or it has died.
+
+        Unavailable when it may have heard what must not be asked twice.
+        """
         session = self._broker.session
-        if self._under_way >= _AT_ONCE:
+        if self._asking >= _AT_ONCE:
             raise HostFull(_BUSY, 1)
         message = joined(asked_head(asked), asked.body)
         found: list[bytes] = []
+        failed: list[Unavailable] = []
 
         async def ask() -> None:
             try:
                 subject = session.subject("node", record.node, record.incarnation)
                 found.append(await session.request(subject, message, _FORWARD_S))
-            except Unavailable:
+            except NobodyThere:
                 return
+            except Unavailable as error:
+                failed.append(error)
 
         async def lost() -> None:
             while self._registry.may_live(record.node, record.incarnation):
                 await self._registry.changed()
 
-        self._under_way += 1
+        self._asking += 1
         try:
             await first_of(ask(), lost())
         finally:
-            self._under_way -= 1
+            self._asking -= 1
+        if failed and asked.method not in _SAFE_AGAIN:
+            raise failed[0]
         if not found:
             return None
         try:
@@ -209,19 +231,30 @@ class FleetDispatcher:
             asked = asked_from(*parted(message.data))
         except Garbled:
             return
-        if self._under_way >= _AT_ONCE:
+        if self._answering >= _AT_ONCE:
             answered = refusal(HostFull(_BUSY, 1))
         else:
-            self._under_way += 1
+            self._answering += 1
             try:
-                answered = await self._here(asked)
+                answered = await self._surely(self._here(asked))
             finally:
-                self._under_way -= 1
+                self._answering -= 1
         try:
             with plainly():
                 await message.respond(joined(answered_head(answered), answered.body))
         except (Unavailable, Changed):
             return
+
+    async def _surely(self, answering: Awaitable[Answered]) -> Answered:
+        """An answer, whatever goes wrong: what others ask must not end this node."""
+        try:
+            return await answering
+        except GuardianError as error:
+            return refusal(error)
+        except Exception as error:  # noqa: BLE001  # whatever it was, whoever asked is told
+            # Its message may hold what callers sent.
+            logger.error("what another node asked failed", extra={"error": type(error).__name__})
+            return refusal(Unavailable("Something went wrong inside Guardian; the node goes on."))
 
     # --- taken again --------------------------------------------------------------------------
 
@@ -244,6 +277,8 @@ class FleetDispatcher:
     async def _take(self, kept: Kept, asked: Asked) -> Answered | None:
         """Opens the call here, or wherever there is room; None: it is open here. Changed: by others."""
         call_id = kept.record.spec.call_id
+        if call_id in self._taking:
+            raise Changed
         if not self._slots.reserve(call_id):
             return await self.placement.place(call_id, asked)
         try:
@@ -265,18 +300,19 @@ class FleetDispatcher:
 
     async def answer_placed(self, call_id: str, asked: Asked) -> Answered:
         """What was taken from the queue, a slot being held for it."""
+        return await self._surely(self._placed(call_id, asked))
+
+    async def _placed(self, call_id: str, asked: Asked) -> Answered:
         try:
             if _OFFER.match(asked.path.partition("?")[0]):
                 kept = await self._book.get(call_id)
                 if kept is not None and self._to_take(kept.record, asked):
                     await self._open_again(kept)
                 elif not await self._is_here(call_id):
-                    raise HostFull("The call was taken by another node meanwhile; offer again.", 1)
+                    raise HostFull(_TAKEN, 1)
             return await self._here(asked)
         except Changed:
-            return refusal(HostFull("The call was taken by another node meanwhile; offer again.", 1))
-        except GuardianError as error:
-            return refusal(error)
+            raise HostFull(_TAKEN, 1) from None
 
 
 def refusal(error: GuardianError) -> Answered:

@@ -17,11 +17,12 @@ from guardian.core.lease import lease_clock
 from guardian.core.ports import CallHost
 from guardian.core.sfu import Place
 from guardian.core.violations import Role
-from guardian.fleet.broker import Changed
+from guardian.fleet.broker import Changed, go_on
 from guardian.fleet.call_book import CallBook, Kept
 from guardian.telemetry.call_lines import told_as_taken
 from guardian.web.admission import Admitted, LegToken, Register
 
+_LOST = "This node has lost touch with its fleet and takes no calls; try again."
 _AGAIN_S = 0.5
 _LATER_S = 600.0
 """How often records of calls that go on are written anew: they are forgotten some time after that."""
@@ -73,14 +74,15 @@ class FleetHost:
     async def open(self, spec: CallSpec, rules: str = "", lease_until: float | None = None) -> None:
         """Keeps a record of the call, which nobody else can then open, and opens it."""
         call = self._register.any_tenant(spec.call_id)
-        assert call is not None
         self._leased()
+        if call is None:
+            raise Unavailable(_LOST)
         try:
             kept = await self._book.create(self._record(call))
         except Changed:
             raise CallExists("This call_id is taken; use another one, or none to be given one.") from None
         try:
-            await self._open(spec, rules)
+            await self._open(kept.record, rules)
         except BaseException:
             with suppress(Unavailable, Changed):
                 await asyncio.shield(self._book.forget(kept))
@@ -97,7 +99,7 @@ class FleetHost:
         self.readmit(taken.record)
         try:
             self._host.forget(spec.call_id)
-            await self._open(spec, await asyncio.to_thread(rules, spec))
+            await self._open(taken.record, await asyncio.to_thread(rules, spec))
         except BaseException:
             self._register.end(spec.call_id, "failed", {})
             self.mark(spec.call_id)
@@ -105,8 +107,12 @@ class FleetHost:
         self.taken_again += 1
         told_as_taken(spec, taken.record.epoch)
 
-    async def _open(self, spec: CallSpec, rules: str) -> None:
-        await self._host.open(spec, rules, self._leased())
+    async def _open(self, record: CallRecord, rules: str) -> None:
+        until = self._leased()
+        if not record.held_by(*self._holder()):
+            # It was fenced since, and has begun anew: others may have the call.
+            raise Unavailable(_LOST)
+        await self._host.open(record.spec, rules, until)
         # It may have been renewed while the process started.
         self._host.extend(self.until)
 
@@ -117,7 +123,7 @@ class FleetHost:
 
     def _leased(self) -> float:
         if not self.leased:
-            raise Unavailable("This node has lost touch with its fleet and takes no calls; try again.")
+            raise Unavailable(_LOST)
         return self.until
 
     def readmit(self, record: CallRecord) -> None:
@@ -128,6 +134,17 @@ class FleetHost:
         if record.state is not CallState.OPEN:
             reason = "failed" if record.state is CallState.FAILED else record.reason
             self._register.end(record.spec.call_id, reason, {})
+
+    def strand(self, record: CallRecord) -> None:
+        """A call is this node's and open by its record, and not here: an answer was lost when it was taken,
+        or what became of it is not written yet."""
+        call = self._register.any_tenant(record.spec.call_id)
+        if call is None:
+            self.readmit(record)
+            self._register.end(record.spec.call_id, "failed", {})
+        elif call.ended is None:
+            return
+        self.mark(record.spec.call_id)
 
     async def offer(self, call_id: str, role: Role, sdp: str) -> Answer:
         """Connects a leg; the record says that it was."""
@@ -188,7 +205,7 @@ class FleetHost:
         return self._host.capacity()
 
     def extend(self, until: float) -> None:
-        """The node's lease, and that of its calls, holds until these monotonic seconds."""
+        """The node's lease, and that of its calls, holds until these seconds of `lease_clock`."""
         self.until = max(self.until, until)
         self._host.extend(until)
 
@@ -215,6 +232,7 @@ class FleetHost:
         """Keeps the records right until cancelled."""
         looked = time.monotonic()
         while True:
+            go_on()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_AGAIN_S):
                     await self._wake.wait()

@@ -25,7 +25,7 @@ from guardian.fleet.broker import Again, Broker, BrokerTarget, Session, Terms
 from guardian.fleet.call_book import CallBook
 from guardian.fleet.placement import Host, Placement
 from guardian.fleet.registry import Hooks, Registry
-from guardian.fleet_dispatch import FleetDispatcher, Slots
+from guardian.fleet_dispatch import FleetDispatcher, NodeSlots, refusal
 from guardian.fleet_host import FleetHost
 from guardian.fleet_sweep import Sweep
 from guardian.settings import Settings
@@ -81,26 +81,26 @@ class FleetService:
         self._around = around
         self._log = logger("guardian.fleet")
         self._broker = Broker(config.target, config.terms, self._broker_told)
-        hooks = Hooks(self._about, self._hold, self._begin_anew, self._buried)
+        hooks = Hooks(self._about, self._hold, self._begin_anew, self._buried, self._complete)
         self._registry = Registry(self._broker, config.terms, hooks, NodeLeases(around.database))
         self._book = CallBook(self._broker)
         tell = partial(tell_failed, around.relay.outbox, around.relay.desk)
         self.host = FleetHost(calls, self._book, around.register, self._holder, config.token_s, tell)
         self._sweep = Sweep(self._registry, self._book, tell, config.token_s)
         around.metrics.watch(FleetCollector(self._figures))
-        self._slots = Slots(self.host, self._takes)
+        self._slots = NodeSlots(self.host, self._takes)
         self.dispatcher = FleetDispatcher(
             self._broker, self._registry, self._book, self.host, self._slots, around.register,
             self._holder, around.rules, self._here,
         )  # fmt: skip
         place = Host(
             config.node, self._slots.room, self._slots.reserve, self._slots.give_back,
-            self.dispatcher.answer_placed,
+            self.dispatcher.answer_placed, refusal,
         )  # fmt: skip
         self._placement = Placement(self._broker, self._registry, place, config.terms.place_s, config.open_s)
         self.dispatcher.placement = self._placement
         self._app: ASGIApp | None = None
-        self._held: deque[tuple[CallSpec, CallEvent]] = deque(maxlen=_HELD)
+        self._held: deque[tuple[CallSpec, CallEvent]] = deque()
         self._told: Node | None = None
 
     def use(self, app: ASGIApp) -> None:
@@ -165,6 +165,9 @@ class FleetService:
         """Whether an event waits for the lease, which is over: others may have the call by now."""
         if not self._registry.joined or self.host.leased:
             return False
+        if len(self._held) >= _HELD:
+            self._log.error("an event was lost", type=event.type.value, cause="the lease is over for long")
+            return True
         self._held.append((spec, event))
         return True
 
@@ -207,7 +210,12 @@ class FleetService:
     def _hold(self, until: float) -> None:
         self.host.extend(until)
         while self._held:
-            self._around.tell(*self._held.popleft())
+            try:
+                self._around.tell(*self._held[0])
+            except Unavailable:
+                # The desk has alarmed; the next renewal comes soon.
+                return
+            self._held.popleft()
 
     async def _begin_anew(self) -> None:
         self._log.error(
@@ -219,11 +227,14 @@ class FleetService:
 
     def _broker_told(self, there: bool) -> None:
         if there:
-            self._sweep.poke()
+            self._registry.poke()
             self.host.mark_all()
             self._log.info("the broker of the fleet is there", node=self._config.node)
         else:
             self._log.warning("the broker of the fleet cannot be reached", node=self._config.node)
+
+    def _complete(self) -> None:
+        self._sweep.poke()
 
     async def _here(self, asked: Asked) -> Answered:
         assert self._app is not None

@@ -32,7 +32,11 @@ class Answered:
 
 
 class Dispatcher(Protocol):
-    """Finds who answers. Raises the errors of `guardian.core.errors` only, each within a few seconds."""
+    """Finds who answers. Raises the errors of `guardian.core.errors` only.
+
+    Each wait has an end: of `place` after the time to find a node and to open a call, of `route` after twice
+    the time to forward what was asked.
+    """
 
     async def place(self, call_id: str, asked: Asked) -> Answered | None:
         """Has a call admitted wherever there is room; None: here, by whoever asks. HostFull, Unavailable."""

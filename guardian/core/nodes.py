@@ -105,11 +105,6 @@ class Sightings:
         patience = self._lease_s * MARGIN
         return tuple(one for one in self._seen.values() if one.node.lives and now - one.at >= patience)
 
-    def quiet(self, name: str, now: float, since_s: float) -> bool:
-        """Whether a node that lives has not been heard of for so long, or is not there at all."""
-        one = self._seen.get(name)
-        return one is None or now - one.at >= since_s
-
     def alive(self, name: str, incarnation: str) -> bool:
         """Whether this start of a node holds its calls still, as far as is known here."""
         one = self._seen.get(name)

@@ -67,6 +67,10 @@ class Again(Unavailable):
     """The connection is wanted anew, though nothing is wrong with it."""
 
 
+class NobodyThere(Unavailable):
+    """Nobody listens on that subject: what was sent has reached nobody."""
+
+
 class Changed(Exception):
     """A key was changed by somebody else in the meantime, or is there already."""
 
@@ -87,8 +91,21 @@ def plainly() -> Iterator[None]:
         yield
     except KeyWrongLastSequenceError as error:
         raise Changed from error
+    except nats.errors.NoRespondersError as error:
+        raise NobodyThere(_AWAY) from error
     except (nats.errors.Error, OSError, TimeoutError, EOFError) as error:
         raise Unavailable(_AWAY) from error
+
+
+def go_on() -> None:
+    """To be called by what goes on until it is cancelled, each time. CancelledError.
+
+    The client of NATS, and `wait_for` and groups of Python 3.11, lose a cancellation that comes with an
+    answer or an error.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 class Bucket:
@@ -134,6 +151,7 @@ class Bucket:
             try:
                 while True:
                     one = await watcher.updates(timeout=silence_s)
+                    go_on()
                     if one is None:
                         yield None
                     else:
@@ -221,7 +239,7 @@ class Session:
                 return None
 
     async def request(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
-        """The answer of whoever listens there. Unavailable."""
+        """The answer of whoever listens there. NobodyThere; Unavailable: it may have been heard."""
         with plainly():
             async with asyncio.timeout(timeout_s):
                 return (await self.client.request(subject, payload, timeout=timeout_s)).data
@@ -267,6 +285,7 @@ class Broker:
         """Until cancelled: connects, has `serve` work with that, and begins again when either fails."""
         there = None
         while True:
+            go_on()
             try:
                 async with self._connected() as (session, closed):
                     self._session = session
@@ -276,9 +295,9 @@ class Broker:
                 continue
             except Unavailable:
                 there = self._tell(there, False)
+                await asyncio.sleep(_AGAIN_S)
             finally:
                 self._session = None
-            await asyncio.sleep(_AGAIN_S)
 
     def _tell(self, before: bool | None, now: bool) -> bool:
         if before is not now:

@@ -32,8 +32,14 @@ class CallBook:
         self._broker = broker
 
     async def get(self, call_id: str) -> Kept | None:
-        """The record of a call."""
-        return _kept(await self._broker.session.calls.get(_key(call_id)))
+        """The record of a call. Unavailable, too, for one that this version cannot read."""
+        entry = await self._broker.session.calls.get(_key(call_id))
+        kept = _kept(entry)
+        if kept is None and entry is not None and entry.value is not None:
+            raise Unavailable(
+                "This call is kept in the way of another version of Guardian; ask another node."
+            )
+        return kept
 
     async def create(self, record: CallRecord) -> Kept:
         """Keeps the record of a new call. Changed when there is one with its id."""
@@ -47,7 +53,14 @@ class CallBook:
     async def replace(self, kept: Kept, record: CallRecord) -> Kept:
         """Puts a record in place of that one. Changed when another has taken its place."""
         key, value = _key(record.spec.call_id), record_to_bytes(record)
-        return Kept(record, await self._broker.session.calls.update(key, value, kept.revision))
+        try:
+            return Kept(record, await self._broker.session.calls.update(key, value, kept.revision))
+        except Unavailable:
+            # The answer was lost, what was written perhaps not: whoever has changed it has to know.
+            after = await self.get(record.spec.call_id)
+            if after is not None and after.record == record:
+                return after
+            raise
 
     async def change(self, call_id: str, change: Change) -> Kept | None:
         """The record as this has changed it; None when `change` leaves it as it is, or there is none."""
@@ -60,12 +73,6 @@ class CallBook:
                 return await self.replace(kept, wanted)
             except Changed:
                 continue
-            except Unavailable:
-                # The answer was lost, what was written perhaps not: whoever has changed it has to know.
-                after = await self.get(call_id)
-                if after is not None and after.record == wanted:
-                    return after
-                raise
         raise Unavailable("The record of the call is being changed by others; try again.")
 
     async def all(self) -> AsyncGenerator[CallRecord, None]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from enum import StrEnum
 from typing import Any
 
@@ -93,11 +93,14 @@ def spec_to_json(spec: CallSpec) -> dict[str, Any]:
     }
 
 
+_OF_A_SPEC = frozenset(one.name for one in fields(CallSpec))
+
+
 def spec_from_json(value: Mapping[str, Any]) -> CallSpec:
-    """The opposite of `spec_to_json`."""
+    """The opposite of `spec_to_json`; what a newer version has added is left out."""
     return CallSpec(
         **{
-            **value,
+            **{name: value[name] for name in _OF_A_SPEC & value.keys()},
             "participants": {Role(role): name for role, name in value["participants"].items()},
             "mode": Mode(value["mode"]),
             "languages": tuple(value["languages"]),

@@ -19,7 +19,7 @@ from nats.aio.msg import Msg
 
 from guardian.core.dispatch import Answered, Asked
 from guardian.core.errors import GuardianError, HostFull, Unavailable
-from guardian.fleet.broker import ANSWER_S, Broker, Session, plainly
+from guardian.fleet.broker import ANSWER_S, Broker, NobodyThere, Session, go_on, plainly
 from guardian.fleet.registry import Registry
 from guardian.fleet.wire import Garbled, answered_from, answered_head, asked_from, asked_head, joined, parted
 
@@ -29,7 +29,10 @@ _ROOM_S = 0.05
 _NEWS_S = 0.06
 """A slot that was given back is known to all nodes by then."""
 _GO, _NO = b"go", b"no"
+_NOBODY = ("", "")
 _FULL = "No node of the fleet has a free slot; try again later."
+_NOT_READY = "No node of the fleet takes calls now; try again later."
+_UNHEARD = "The node that would take the call could not ask whether it is wanted still; try again."
 
 
 @dataclass(slots=True)
@@ -45,13 +48,15 @@ class _Waiting:
 @dataclass(frozen=True, slots=True)
 class Host:
     """What takes calls here. reserve: holds a slot for a call, False when there is none. give_back: the slot
-    is not needed, or is counted otherwise by now. answer: does what was asked."""
+    is not needed, or is counted otherwise by now. answer: does what was asked. refuse: an error as an
+    answer."""
 
     node: str
     room: Callable[[], bool]
     reserve: Callable[[str], bool]
     give_back: Callable[[str], None]
     answer: Callable[[str, Asked], Awaitable[Answered]]
+    refuse: Callable[[GuardianError], Answered]
 
 
 class Placement:
@@ -85,24 +90,29 @@ class Placement:
         session = self._broker.session
         await self._some_room()
         ident, waiting = secrets.token_hex(12), _Waiting()
+        head = {"id": ident, "call_id": call_id, "to": self._mine(session), **asked_head(asked)}
+        message = joined(head, asked.body)
         self._waiting[ident] = waiting
         try:
-            head = {"id": ident, "call_id": call_id, "to": self._mine(session), **asked_head(asked)}
-            message = joined(head, asked.body)
+            await self._claimed(session, message, ident, waiting)
+            return await self._until_answered(waiting)
+        finally:
+            # Whoever asks to go on from here is told no.
+            del self._waiting[ident]
+
+    async def _claimed(self, session: Session, message: bytes, ident: str, waiting: _Waiting) -> None:
+        try:
             async with asyncio.timeout(self._place_s):
                 await session.enqueue(message, ident)
                 await self._until_claimed(waiting)
-        except TimeoutError:
-            # Not awaited since: whoever asks to go on from here is told no.
-            del self._waiting[ident]
-            raise HostFull(_FULL, RETRY_S) from None
-        except BaseException:
-            del self._waiting[ident]
-            raise
-        try:
-            return await self._until_answered(waiting)
-        finally:
-            del self._waiting[ident]
+        except (TimeoutError, HostFull, Unavailable) as error:
+            # A node may have been told to go on in this very moment.
+            if waiting.taker is None:
+                raise self._nobody() if isinstance(error, TimeoutError) else error from None
+
+    def _nobody(self) -> HostFull:
+        """Why nobody has taken a request."""
+        return HostFull(_FULL if self._registry.anybody_ready() else _NOT_READY, RETRY_S)
 
     async def _some_room(self) -> None:
         """HostFull when every node says that it is full, and goes on saying so for a moment."""
@@ -111,7 +121,7 @@ class Placement:
                 while not (self._host.room() or self._registry.anybody_free()):
                     await self._registry.changed()
         except TimeoutError:
-            raise HostFull(_FULL, RETRY_S) from None
+            raise self._nobody() from None
 
     async def _until_claimed(self, waiting: _Waiting) -> None:
         """HostFull as soon as every node says that it is full."""
@@ -144,6 +154,8 @@ class Placement:
             if "status" in head:
                 if waiting is not None:
                     waiting.answer = answered_from(head, body)
+                    waiting.taker = waiting.taker or _NOBODY
+                    waiting.claimed.set()
                     waiting.answered.set()
                 return
             taker = (str(head["node"]), str(head["incarnation"]))
@@ -166,6 +178,7 @@ class Placement:
         await session.listen(self._mine(session), self._hear)
         incarnation = self._registry.incarnation
         while self._registry.incarnation == incarnation:
+            go_on()
             if not self._host.room():
                 await asyncio.sleep(_ROOM_S)
                 continue
@@ -184,19 +197,25 @@ class Placement:
         if not self._host.reserve(call_id):
             await _settle(message.nak)
             return
-        if not await self._may(session, ident, to):
+        try:
+            goes_on = await self._may(session, ident, to)
+        except Unavailable:
+            goes_on = False
+            # If it was heard, somebody waits for this node.
+            await self._tell(ident, to, self._host.refuse(HostFull(_UNHEARD, 1)))
+        if not goes_on:
             self._host.give_back(call_id)
-            await _settle(message.ack)
-            return
         await _settle(message.ack)
+        if not goes_on:
+            return
         tasks.create_task(self._answer(ident, to, call_id, asked), name=f"placing-{call_id}")
 
     async def _may(self, session: Session, ident: str, to: str) -> bool:
-        """Asks whoever waits. Nobody there: nobody waits any more."""
+        """Asks whoever waits. Nobody there: nobody waits any more. Unavailable when there is no answer."""
         claim = {"id": ident, "node": self._host.node, "incarnation": self._registry.incarnation}
         try:
             return await session.request(to, joined(claim), ANSWER_S) == _GO
-        except Unavailable:
+        except NobodyThere:
             return False
 
     async def _answer(self, ident: str, to: str, call_id: str, asked: Asked) -> None:
@@ -204,6 +223,9 @@ class Placement:
             answered = await self._host.answer(call_id, asked)
         finally:
             self._host.give_back(call_id)
+        await self._tell(ident, to, answered)
+
+    async def _tell(self, ident: str, to: str, answered: Answered) -> None:
         try:
             head = joined({"id": ident, **answered_head(answered)}, answered.body)
             await self._broker.session.send(to, head)

@@ -17,25 +17,30 @@ from dataclasses import dataclass, replace
 from guardian.core.errors import Unavailable
 from guardian.core.lease import lease_clock
 from guardian.core.nodes import LeaseBook, Node, NodeState, Sightings
-from guardian.fleet.broker import Broker, Changed, Entry, Session, Terms
+from guardian.fleet.broker import Broker, Changed, Entry, Session, Terms, go_on
 from guardian.fleet.wire import lost, node_from, node_to_bytes
 
 _LOOK_S = 0.25
+_STORE_S = 1.0
+"""How much longer than a renewal the store may take to answer."""
+_LEAVE_TRIES = 3
+_SLOW = "The store of the fleet does not answer in time."
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """What the rest of the node has to do with it.
 
-    about: what the node says of itself now. hold: the lease holds until these monotonic seconds. begin_anew:
-    the node was fenced, and has no calls any more. buried: this start of a node is over for good, because
-    its entry was fenced here or elsewhere.
+    about: what the node says of itself now. hold: the lease holds until these seconds of `lease_clock`.
+    begin_anew: the node was fenced, and has no calls any more. buried: this start of a node is over for good,
+    because its entry was fenced here or elsewhere. complete: all entries there are have been seen.
     """
 
     about: Callable[[], Node]
     hold: Callable[[float], None]
     begin_anew: Callable[[], Awaitable[None]]
     buried: Callable[[Node], None]
+    complete: Callable[[], None]
 
 
 class Registry:
@@ -52,6 +57,7 @@ class Registry:
         self._until = float("-inf")
         self._left = False
         self._of: Session | None = None
+        self._renewing, self._fencing = (Beside(terms.renew_s + _STORE_S) for _ in range(2))
         self.incarnation = new_incarnation()
         self.sightings = Sightings(terms.lease_s)
         self.fenced = 0
@@ -70,6 +76,10 @@ class Registry:
     def anybody_free(self) -> bool:
         """Whether some node would take a call, as far as is known here."""
         return not self.complete or self.sightings.anybody_free(time.monotonic())
+
+    def anybody_ready(self) -> bool:
+        """Whether some node takes calls, though it may be full."""
+        return any(node.state is NodeState.READY for node in self.sightings.nodes())
 
     def may_live(self, name: str, incarnation: str) -> bool:
         """Whether this start of a node may have its calls still: only a fenced one surely has not."""
@@ -101,6 +111,7 @@ class Registry:
     def _see(self, entry: Entry | None) -> None:
         if entry is None:
             self.complete = True
+            self._hooks.complete()
         elif entry.value is None:
             self.sightings.forget(entry.key)
         else:
@@ -113,6 +124,7 @@ class Registry:
     async def look(self) -> None:
         """Fences whoever has not been seen renewing for too long, until cancelled."""
         while True:
+            go_on()
             self.sightings.look(time.monotonic())
             if self.complete:
                 for one in self.sightings.stale(time.monotonic()):
@@ -129,9 +141,7 @@ class Registry:
                 if kept is not None and kept.value is not None:
                     self._see(kept)
                 return False
-            if not await asyncio.to_thread(
-                self._stand_in.fence, node.name, node.incarnation, self._terms.lease_s
-            ):
+            if not await self._fencing(self._stand_in.fence, node, self._terms.lease_s):
                 # It renews its lease where the broker is not needed.
                 self.sightings.renew_one(node.name, time.monotonic())
                 return False
@@ -147,6 +157,7 @@ class Registry:
     async def keep(self) -> None:
         """Joins, and renews this node's entry until cancelled, or until the node has left."""
         while not self._left:
+            go_on()
             self._poke.clear()
             sent = lease_clock()
             try:
@@ -224,9 +235,7 @@ class Registry:
         if not self.joined:
             return
         try:
-            held = await asyncio.to_thread(
-                self._stand_in.renew, self._hooks.about().name, self.incarnation, self._terms.lease_s
-            )
+            held = await self._renewing(self._stand_in.renew, self._hooks.about(), self._terms.lease_s)
         except Unavailable:
             return
         if held:
@@ -237,16 +246,40 @@ class Registry:
     async def leave(self) -> None:
         """The node ends as it should; nobody has to wait for its lease. Unavailable."""
         self._left = True
-        if self.joined:
-            # A renewal may be under way.
+        if not self.joined:
+            return
+        for _ in range(_LEAVE_TRIES):
             entry = await self._broker.session.nodes.get(self._hooks.about().name)
             if entry is None or not self._is_mine(entry):
                 return
             me = replace(self._hooks.about(), state=NodeState.LEFT, taken=0)
             try:
                 await self._broker.session.nodes.update(me.name, node_to_bytes(me), entry.revision)
-            except Changed:
                 return
+            except Changed:
+                # By a renewal that was under way.
+                continue
+
+
+class Beside:
+    """Has a thread ask the store, one question at a time, and waits no longer than `wait_s` for an answer."""
+
+    def __init__(self, wait_s: float) -> None:
+        self._wait_s = wait_s
+        self._asked: asyncio.Future[bool] | None = None
+
+    async def __call__(self, ask: Callable[[str, str, float], bool], of: Node, lease_s: float) -> bool:
+        """The answer. Unavailable when there is none in time, or the last question has none yet."""
+        if self._asked is not None and not self._asked.done():
+            raise Unavailable(_SLOW)
+        loop = asyncio.get_running_loop()
+        asked = self._asked = loop.run_in_executor(None, ask, of.name, of.incarnation, lease_s)
+        # What comes later nobody relies on, nor does it go unread.
+        asked.add_done_callback(lambda late: late.cancelled() or late.exception())
+        done, _ = await asyncio.wait([asked], timeout=self._wait_s)
+        if not done:
+            raise Unavailable(_SLOW)
+        return asked.result()
 
 
 def new_incarnation() -> str:

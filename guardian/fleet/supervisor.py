@@ -148,9 +148,12 @@ class Supervisor:
 
     def _not_begun(self, worker: Worker) -> None:
         """A call whose process died, or did not take it in time."""
-        if not worker.process.begun and not worker.process.unwanted:
-            worker.process.kill(Death.START)
-            self._crew.failed()
+        process = worker.process
+        if not process.unwanted and len(process.calls) <= 1:
+            begun = process.begun
+            process.kill(Death.START)
+            if not begun:
+                self._crew.failed()
         self._abandon(worker)
 
     def _abandon(self, worker: Worker) -> None:

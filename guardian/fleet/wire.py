@@ -23,9 +23,7 @@ def joined(head: dict[str, Any], body: bytes = b"") -> bytes:
     """A message. Unavailable when it is too long for the broker."""
     message = json.dumps(head, separators=(",", ":")).encode() + b"\n" + body
     if len(message) > MAX_BYTES:
-        raise Unavailable(
-            "This is too long to be passed on within the fleet; ask the node that has the call."
-        )
+        raise Unavailable("This is too long to be passed on within the fleet.")
     return message
 
 
@@ -34,7 +32,7 @@ def parted(message: bytes) -> tuple[dict[str, Any], bytes]:
     line, _, body = message.partition(b"\n")
     try:
         head = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Garbled from error
     if not isinstance(head, dict):
         raise Garbled
@@ -72,7 +70,7 @@ def answered_from(head: dict[str, Any], body: bytes) -> Answered:
     """The opposite of `answered_head`. Garbled."""
     try:
         return Answered(int(head["status"]), _pairs(head["headers"]), body)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise Garbled from error
 
 
@@ -101,7 +99,7 @@ def node_from(name: str, value: bytes) -> Node:
             name, str(found["incarnation"]), NodeState(found["state"]), int(found["slots"]),
             int(found["taken"]), str(found["version"]),
         )  # fmt: skip
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return Node(name, "", NodeState.UNREADY)
 
 
@@ -143,7 +141,7 @@ def record_from(value: bytes) -> CallRecord:
             reason=str(found["reason"]),
             joined=frozenset(Role(role) for role in found["joined"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise Garbled from error
 
 

@@ -92,6 +92,8 @@ async def answer_here(app: ASGIApp, asked: Asked) -> Answered:
     }
     answer = _Answer()
     await app(scope, replayed(asked.body, _gone), answer)
+    if answer.size > ANSWER_BYTES:
+        raise Unavailable("The answer is too long to be passed on; ask the node that has the call.")
     return Answered(answer.status, tuple(answer.headers), b"".join(answer.chunks))
 
 
@@ -102,6 +104,7 @@ class _Answer:
         self.status = 500
         self.headers: list[tuple[str, str]] = []
         self.chunks: list[bytes] = []
+        self.size = 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -110,8 +113,9 @@ class _Answer:
             self.headers = [(name, value) for name, value in pairs if name not in _HOPS]
         elif message["type"] == "http.response.body":
             self.chunks.append(message.get("body", b""))
-            if sum(map(len, self.chunks)) > ANSWER_BYTES:
-                raise Unavailable("The answer is too long to be passed on; ask the node that has the call.")
+            self.size += len(message.get("body", b""))
+            if self.size > ANSWER_BYTES:
+                self.chunks.clear()
 
 
 async def _gone() -> Message:

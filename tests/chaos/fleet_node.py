@@ -1,24 +1,43 @@
 """`guardian serve` as a node of a fleet whose calls have no media: `python -m tests.chaos.fleet_node CONFIG`.
 
-A call fails when it is told to show products.
+A call fails when it is told to show products, and cannot be opened when its mode is private. Beside the
+configuration a file `clock` may say by how many seconds this node's wall clock is wrong.
 """
 
 import sys
+import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from guardian import server
 from guardian.core.calls import CallEvent, CallEventType
+from guardian.core.errors import CallFailed
 from guardian.core.frames import Mode
 from guardian.settings import load
 from guardian.web.admission import now
 from tests.fakes.host import FakeHost
 
 
+class WrongClock:
+    """`time.time` of a machine whose clock is wrong, or jumps."""
+
+    def __init__(self, file):
+        self._file = file
+        self._right = time.time
+
+    def __call__(self):
+        return self._right() + (float(self._file.read_text() or 0) if self._file.is_file() else 0.0)
+
+
 class FragileHost(FakeHost):
     def __init__(self, slots, publish):
         super().__init__(slots)
         self._publish = publish
+
+    async def open(self, spec, *args, **kwargs):
+        if spec.mode is Mode.PRIVATE:
+            raise CallFailed("planted")
+        await super().open(spec, *args, **kwargs)
 
     async def set_mode(self, call_id, mode):
         await super().set_mode(call_id, mode)
@@ -43,6 +62,7 @@ def ready(url):
 
 if __name__ == "__main__":
     settings = load(Path(sys.argv[1]))
+    time.time = WrongClock(Path(sys.argv[1]).with_name("clock"))
 
     @asynccontextmanager
     async def host(_, publish):
