@@ -17,7 +17,7 @@ from guardian.core.lease import lease_clock
 from guardian.core.ports import CallHost
 from guardian.core.sfu import Place
 from guardian.core.violations import Role
-from guardian.fleet.broker import Changed, go_on
+from guardian.fleet.broker import Changed
 from guardian.fleet.call_book import CallBook, Kept
 from guardian.telemetry.call_lines import told_as_taken
 from guardian.web.admission import Admitted, LegToken, Register
@@ -232,7 +232,6 @@ class FleetHost:
         """Keeps the records right until cancelled."""
         looked = time.monotonic()
         while True:
-            go_on()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_AGAIN_S):
                     await self._wake.wait()

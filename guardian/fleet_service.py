@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,6 +41,8 @@ from guardian.web.forwarding import answer_here
 _LEAVE_S = 3.0
 _HELD = 10_000
 _NOTICE_S = 0.02
+_CANCEL_S = 2.0
+"""What tidies up after it was cancelled is given so long."""
 _RECORDS_S = 3600.0
 """How much longer than the longest call a record stays after its last change."""
 Tell = Callable[[CallSpec, CallEvent], None]
@@ -116,12 +118,18 @@ class FleetService:
                     parts.create_task(self._registry.watch(session), name="fleet-watch")
                     parts.create_task(self._serve(session, tasks), name="fleet-serve")
 
-            tasks.create_task(self._broker.run(serve), name="fleet-broker")
-            tasks.create_task(self._registry.keep(), name="fleet-lease")
-            tasks.create_task(self._registry.look(), name="fleet-look")
-            tasks.create_task(self.host.write(), name="fleet-records")
-            tasks.create_task(self._sweep.run(), name="fleet-sweep")
-            tasks.create_task(self._noticing(), name="fleet-notice")
+            running = [
+                tasks.create_task(self._broker.run(serve), name="fleet-broker"),
+                tasks.create_task(self._registry.keep(), name="fleet-lease"),
+                tasks.create_task(self._registry.look(), name="fleet-look"),
+                tasks.create_task(self.host.write(), name="fleet-records"),
+                tasks.create_task(self._sweep.run(), name="fleet-sweep"),
+                tasks.create_task(self._noticing(), name="fleet-notice"),
+            ]
+            try:
+                await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+            finally:
+                await ended(running)
 
     async def _serve(self, session: Session, tasks: asyncio.TaskGroup) -> None:
         await self.dispatcher.serve(session, tasks)
@@ -244,6 +252,18 @@ class FleetService:
         if node.state is NodeState.LOST and node.name != self._config.node:
             self._log.warning("a node of the fleet was lost", node=node.name)
         self._sweep.poke()
+
+
+async def ended(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancels tasks until they have ended.
+
+    The client of NATS, and `wait_for` and groups of Python 3.11, lose a cancellation that comes with an
+    answer or an error.
+    """
+    while not all(task.done() for task in tasks):
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=_CANCEL_S)
 
 
 def fleet_service(settings: Settings, calls: CallHost, around: Around) -> FleetService:

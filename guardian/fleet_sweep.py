@@ -9,7 +9,6 @@ from contextlib import suppress
 
 from guardian.core.call_records import CallRecord, CallState
 from guardian.core.errors import Unavailable
-from guardian.fleet.broker import go_on
 from guardian.fleet.call_book import CallBook
 from guardian.fleet.registry import Registry
 
@@ -39,7 +38,6 @@ class Sweep:
     async def run(self) -> None:
         """Sweeps now and then, and whenever a node has died, until cancelled."""
         while True:
-            go_on()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_SWEEP_S):
                     await self._wake.wait()

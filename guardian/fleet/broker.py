@@ -97,17 +97,6 @@ def plainly() -> Iterator[None]:
         raise Unavailable(_AWAY) from error
 
 
-def go_on() -> None:
-    """To be called by what goes on until it is cancelled, each time. CancelledError.
-
-    The client of NATS, and `wait_for` and groups of Python 3.11, lose a cancellation that comes with an
-    answer or an error.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
-
-
 class Bucket:
     """Keys with revisions. Each call is answered within `ANSWER_S`, or Unavailable."""
 
@@ -151,7 +140,6 @@ class Bucket:
             try:
                 while True:
                     one = await watcher.updates(timeout=silence_s)
-                    go_on()
                     if one is None:
                         yield None
                     else:
@@ -285,7 +273,6 @@ class Broker:
         """Until cancelled: connects, has `serve` work with that, and begins again when either fails."""
         there = None
         while True:
-            go_on()
             try:
                 async with self._connected() as (session, closed):
                     self._session = session

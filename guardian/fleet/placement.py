@@ -19,7 +19,7 @@ from nats.aio.msg import Msg
 
 from guardian.core.dispatch import Answered, Asked
 from guardian.core.errors import GuardianError, HostFull, Unavailable
-from guardian.fleet.broker import ANSWER_S, Broker, NobodyThere, Session, go_on, plainly
+from guardian.fleet.broker import ANSWER_S, Broker, NobodyThere, Session, plainly
 from guardian.fleet.registry import Registry
 from guardian.fleet.wire import Garbled, answered_from, answered_head, asked_from, asked_head, joined, parted
 
@@ -178,7 +178,6 @@ class Placement:
         await session.listen(self._mine(session), self._hear)
         incarnation = self._registry.incarnation
         while self._registry.incarnation == incarnation:
-            go_on()
             if not self._host.room():
                 await asyncio.sleep(_ROOM_S)
                 continue

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from guardian.core.errors import Unavailable
 from guardian.core.lease import lease_clock
 from guardian.core.nodes import LeaseBook, Node, NodeState, Sightings
-from guardian.fleet.broker import Broker, Changed, Entry, Session, Terms, go_on
+from guardian.fleet.broker import Broker, Changed, Entry, Session, Terms
 from guardian.fleet.wire import lost, node_from, node_to_bytes
 
 _LOOK_S = 0.25
@@ -124,7 +124,6 @@ class Registry:
     async def look(self) -> None:
         """Fences whoever has not been seen renewing for too long, until cancelled."""
         while True:
-            go_on()
             self.sightings.look(time.monotonic())
             if self.complete:
                 for one in self.sightings.stale(time.monotonic()):
@@ -157,7 +156,6 @@ class Registry:
     async def keep(self) -> None:
         """Joins, and renews this node's entry until cancelled, or until the node has left."""
         while not self._left:
-            go_on()
             self._poke.clear()
             sent = lease_clock()
             try:

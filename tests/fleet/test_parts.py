@@ -15,6 +15,7 @@ from guardian.fleet.broker import Broker, BrokerTarget, NobodyThere, Terms
 from guardian.fleet.registry import Beside
 from guardian.fleet.wire import Garbled, answered_from, node_from, parted, record_from
 from guardian.fleet_dispatch import NodeSlots
+from guardian.fleet_service import ended
 from guardian.web.forwarding import ANSWER_BYTES, answer_here
 from tests import servers
 
@@ -108,21 +109,24 @@ def test_a_store_that_hangs_is_not_waited_for_nor_asked_again_meanwhile():
 @pytest.mark.real
 def test_a_cancellation_that_comes_with_an_error_ends_the_node(broker):
     async def main():
-        there = asyncio.Event()
+        there, lost = asyncio.Event(), []
 
         async def serve(session):
             there.set()
             try:
                 await asyncio.sleep(60)
             except asyncio.CancelledError:
+                if lost:
+                    raise
                 # As the client of NATS does when its connection is closed in this moment.
+                lost.append(True)
                 raise Unavailable("gone") from None
 
         async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
             task = tasks.create_task(broker.run(serve))
             await there.wait()
-            task.cancel()
-            await asyncio.wait([task])
+            await ended([task])
+        assert lost
         assert task.cancelled()
 
     asyncio.run(main())
@@ -149,7 +153,7 @@ def test_nobody_there_is_told_apart_from_somebody_who_may_have_heard(broker):
         async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
             task = tasks.create_task(broker.run(serve))
             await over.wait()
-            task.cancel()
+            await ended([task])
         assert answers[:2] == [b"x", Unavailable]
 
     asyncio.run(main())
