@@ -26,8 +26,9 @@ from guardian.vision.cadence import Cadence, Pace
 from guardian.vision.cover import CELL, STRICT_CELL, Covering, cover, curtain, curtains
 from guardian.vision.cover import held as repeated
 from guardian.vision.looks import SMALL
-from guardian.vision.mask import GRID, ShownMask, Sights, apart, cover_box, heads, strangers, visible
+from guardian.vision.mask import GRID, ShownMask, Sights, apart, heads, strangers, visible
 from guardian.vision.newcomers import Newcomers
+from guardian.vision.outline import Outlines
 from guardian.vision.print_watch import Hidden, PrintWatch, Reading
 from guardian.vision.shown_cover import ShownCover
 from guardian.vision.shown_hands import ShownHands
@@ -99,6 +100,7 @@ class VideoChain:
         self._hands = ShownHands(hands, config, clock)
         self._prints = PrintWatch(prints, config)
         self._newcomers = Newcomers()
+        self._outlines = Outlines()
         self._shown = ShownCover()
         self._settled: tuple[tuple[int, int], Mode] | None = None
         self._last: _Last | None = None
@@ -269,9 +271,14 @@ class VideoChain:
     ) -> Covering:
         sx, sy = GRID[0] / size[0], GRID[1] / size[1]
         boxes = [face.box for face in faces]
-        sights = Sights([box.scaled(sx, sy) for box in boxes], tuple(hand.scaled(sx, sy) for hand in hands))
+        covers = self._outlines.of(boxes)
+        sights = Sights(
+            [box.scaled(sx, sy) for box in boxes],
+            [cover.scaled(sx, sy) for cover in covers],
+            tuple(hand.scaled(sx, sy) for hand in hands),
+        )
         opacity = visible(self._mask, mode, sights, self._cadence.age)
-        hidden: tuple[Box, ...] = tuple(cover_box(box) for box in boxes)
+        hidden: tuple[Box, ...] = tuple(covers)
         # A head without a face is not to be guessed from its colours either.
         hidden += tuple(head.scaled(1 / sx, 1 / sy) for head in heads(self._mask, mode, sights.faces))
         people = strangers(self._mask, mode, self._cadence.age)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from guardian.core.frames import U8, Mode
 from guardian.core.geometry import Box
 from guardian.core.notes import Hand
+from guardian.vision.outline import cover_box
 
 F32 = npt.NDArray[np.float32]
 
@@ -26,11 +27,9 @@ UNSURE = 0.55
 """Probability below which a shown cell is hidden at once."""
 BYSTANDER = 0.3
 """Probability above which product and install hide a cell as a person."""
-COVER_W, COVER_H = 1.4, 1.5
-"""Width and height of a face's cover, of its box: hair, ears and chin are the person too."""
 HAIR = 0.7
 """How far above a cover, of the face's height, the person is hidden too."""
-ROUNDING = 0.2
+ROUNDING = 0.15
 """Radius of a cover's corners, of its shorter side; the face grown by 1.3 stays inside."""
 HEAD_SHARE, HEAD_OF_WIDTH = 0.4, 0.75
 """Share of a person without a found face that is hidden, from the top: of their height, and no more than
@@ -145,9 +144,11 @@ class ShownMask:
 
 @dataclass(frozen=True, slots=True)
 class Sights:
-    """What was found in a picture, in cells of the grid. hands: those that no face's cover touches."""
+    """What was found in a picture, in cells of the grid. covers: of the faces, in their order; hands: those
+    that no face's cover touches."""
 
     faces: list[Box]
+    covers: list[Box]
     hands: tuple[Hand, ...] = ()
 
 
@@ -161,13 +162,13 @@ def visible(mask: ShownMask, mode: Mode, sights: Sights, age: int = 0) -> U8:
     bodies = mask.bodies
     if bodies is None or mask.bystander is None or mode is Mode.PRIVATE:
         return np.zeros(GRID[::-1], np.uint8)
-    hidden = _under_faces(faces) if faces else None
+    hidden = _under(sights.covers) if faces else None
     if mode is Mode.SELFIE:
         shown = bodies.opacity.copy()
         _hide_faceless(shown, bodies, faces)
         if hidden is not None:
             shown = np.asarray(cv2.min(shown, cv2.bitwise_not(hidden)), np.uint8)
-            _hide_hair(shown, faces)
+            _hide_hair(shown, sights)
         shown = _shrunk(shown, _CROSS if mask.settled else _reach(mask, age))
     else:
         reach = _reach(mask, age)
@@ -207,12 +208,6 @@ def heads(mask: ShownMask, mode: Mode, faces: list[Box]) -> tuple[Box, ...]:
     return tuple(found)
 
 
-def cover_box(face: Box) -> Box:
-    """The box that hides a face: wider and taller, reaching further up than down."""
-    w, h = face.w * COVER_W, face.h * COVER_H
-    return Box(face.x + (face.w - w) / 2, face.y + (face.h - h) / 2 - face.h * 0.03, w, h)
-
-
 def apart(hands: tuple[Hand, ...], faces: list[Box]) -> tuple[Hand, ...]:
     """Those hands whose palm no face's cover touches: the others are taken for part of a face."""
     covers = [cover_box(face) for face in faces]
@@ -246,7 +241,7 @@ def _of_people(hands: U8, bodies: Bodies, sights: Sights, reach: U8) -> U8:
             head = _head(y, w, h)
             strange[head] |= own[head]
     of_people = hands * (cv2.dilate(strange.astype(np.uint8), reach) == 0).astype(np.uint8)
-    _hide_hair(of_people, sights.faces)
+    _hide_hair(of_people, sights)
     return np.asarray(of_people, np.uint8)
 
 
@@ -293,10 +288,9 @@ def _head(y: int, w: int, h: int) -> slice:
     return slice(y, y + max(round(min(h * HEAD_SHARE, w * HEAD_OF_WIDTH)), 1))
 
 
-def _hide_hair(shown: U8, faces: list[Box]) -> None:
+def _hide_hair(shown: U8, sights: Sights) -> None:
     """What of a person reaches over the cover would stand in the air."""
-    for face in faces:
-        box = cover_box(face)
+    for face, box in zip(sights.faces, sights.covers, strict=True):
         rows = slice(max(floor(box.y - face.h * HAIR), 0), max(ceil(box.y + face.h / 2), 0))
         shown[rows, max(floor(box.x), 0) : max(ceil(box.x + box.w), 0)] = 0
 
@@ -306,11 +300,10 @@ def _inside(face: Box, x: int, y: int, w: int, h: int) -> bool:
     return x - 2 <= mid_x <= x + w + 2 and y - face.h <= mid_y <= y + h
 
 
-def _under_faces(faces: list[Box]) -> U8:
-    """255 under every face's cover, a box with rounded corners, 0 elsewhere."""
+def _under(covers: list[Box]) -> U8:
+    """255 under every cover, a box with rounded corners, 0 elsewhere."""
     hidden = np.zeros(GRID[::-1], np.uint8)
-    for face in faces:
-        box = cover_box(face)
+    for box in covers:
         x0, y0 = floor(box.x), floor(box.y)
         x1, y1 = ceil(box.x + box.w), ceil(box.y + box.h)
         r = int(min(box.w, box.h) * ROUNDING)

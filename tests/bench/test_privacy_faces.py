@@ -42,7 +42,7 @@ from guardian.core.protection import CurtainReason
 from guardian.demo.scene import planes_from_rgb, portrait
 from guardian.vision.chain import VideoChain
 from guardian.vision.cover import curtain
-from guardian.vision.mask import cover_box
+from guardian.vision.outline import cover_box
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = (320, 240)

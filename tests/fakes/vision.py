@@ -10,7 +10,9 @@ import numpy as np
 
 from guardian.core.frames import Planes, RawFrame
 from guardian.core.geometry import Box
-from guardian.core.notes import Face, Seen
+from guardian.core.notes import Face, Hand, Seen
+from guardian.vision.mask import Sights
+from guardian.vision.outline import cover_box
 
 Answer = Callable[[], Any]
 
@@ -119,3 +121,8 @@ def _tiles(plane: np.ndarray) -> np.ndarray:
     h, w = (side // BLOCK * BLOCK for side in plane.shape)
     cut = plane[:h, :w].astype(np.float32).reshape(h // BLOCK, BLOCK, w // BLOCK, BLOCK)
     return cut.swapaxes(1, 2).reshape(h // BLOCK, w // BLOCK, BLOCK * BLOCK)
+
+
+def sights(faces: list[Box], hands: tuple[Hand, ...] = ()) -> Sights:
+    """What was found, in cells of the grid, with the covers it needs."""
+    return Sights(faces, [cover_box(face) for face in faces], hands)

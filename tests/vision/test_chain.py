@@ -15,7 +15,7 @@ from guardian.core.geometry import Box
 from guardian.core.notes import Face, Seen, Unknown
 from guardian.core.protection import CurtainReason
 from guardian.vision.chain import VideoChain
-from guardian.vision.mask import cover_box
+from guardian.vision.outline import cover_box
 from tests.fakes.vision import (
     Scripted,
     Steps,

@@ -16,9 +16,9 @@ from guardian.core.notes import Hand, Seen, Unknown
 from guardian.vision.anchors import AnchorNet
 from guardian.vision.chain import VideoChain
 from guardian.vision.hands import LAYERS, PalmFinder, hand_of
-from guardian.vision.mask import GRID, ShownMask, Sights, apart, visible
+from guardian.vision.mask import GRID, ShownMask, apart, visible
 from guardian.vision.shown_hands import REST
-from tests.fakes.vision import Scripted, Steps, boom, canary, faces, nobody, raw, raw_blocks
+from tests.fakes.vision import Scripted, Steps, boom, canary, faces, nobody, raw, raw_blocks, sights
 
 HAND = Hand(Box(0, 0, 80, 80), Box(25, 30, 30, 30), 0.9)
 """In a corner of a picture of 320x240, outside the centre."""
@@ -242,28 +242,28 @@ def near(x, y, palm):
 
 def test_of_a_person_the_surroundings_of_a_hand_show_and_the_rest_does_not():
     head = Box(120, 22, 16, 22)
-    opacity = visible(masks(person(90, 170, 20)), Mode.PRODUCT, Sights([head], (near(110, 110, 14),)))
+    opacity = visible(masks(person(90, 170, 20)), Mode.PRODUCT, sights([head], (near(110, 110, 14),)))
     assert opacity[110, 110] == 255
     assert not opacity[120:, 140:170].any()
-    assert not visible(masks(person(90, 170, 20)), Mode.PRODUCT, Sights([head]))[90:, 90:170].any()
+    assert not visible(masks(person(90, 170, 20)), Mode.PRODUCT, sights([head]))[90:, 90:170].any()
 
 
 def test_the_head_of_a_person_without_a_found_face_stays_hidden_beside_a_hand():
     hand = near(130, 40, 14)
-    opacity = visible(masks(person(90, 170, 20)), Mode.PRODUCT, Sights([], (hand,)))
+    opacity = visible(masks(person(90, 170, 20)), Mode.PRODUCT, sights([], (hand,)))
     assert not opacity[20:68, 90:170].any()
 
 
 def test_an_arm_that_reaches_into_the_picture_has_no_head():
     arm = person(120, 136, 60)
-    opacity = visible(masks(arm), Mode.PRODUCT, Sights([], (near(128, 70, 18),)))
+    opacity = visible(masks(arm), Mode.PRODUCT, sights([], (near(128, 70, 18),)))
     assert opacity[70, 128] == 255
     assert not opacity[110:, 120:136].any()
 
 
 def test_somebody_whom_the_hand_does_not_belong_to_stays_hidden():
     both = np.maximum(person(100, 116, 70), person(125, 165, 30))
-    opacity = visible(masks(both), Mode.PRODUCT, Sights([], (near(108, 80, 16),)))
+    opacity = visible(masks(both), Mode.PRODUCT, sights([], (near(108, 80, 16),)))
     assert opacity[80, 108] == 255
     assert not opacity[30:, 125:165].any()
 
@@ -278,8 +278,8 @@ def test_outside_centre_and_hands_nothing_shows_and_no_face_within(found, heads,
     probability = person(min(body[:2]), max(body[:2]), body[2])
     boxes = [Box(x, y, side, side * 1.2) for x, y, side in heads]
     seen = tuple(near(*one) for one in found)
-    opacity = visible(masks(probability), Mode.PRODUCT, Sights(boxes, seen))
-    alone = visible(masks(probability), Mode.PRODUCT, Sights(boxes))
+    opacity = visible(masks(probability), Mode.PRODUCT, sights(boxes, seen))
+    alone = visible(masks(probability), Mode.PRODUCT, sights(boxes))
     around = np.zeros(GRID[::-1], np.bool_)
     for hand in seen:
         at = hand.box.pixels(*GRID)

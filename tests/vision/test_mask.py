@@ -6,8 +6,8 @@ import pytest
 from guardian.core.frames import Mode, Planes
 from guardian.core.geometry import Box
 from guardian.vision.cadence import FIRST, Cadence, Pace
-from guardian.vision.mask import GRID, ShownMask, Sights, strangers, visible
-from tests.fakes.vision import canary
+from guardian.vision.mask import GRID, ShownMask, strangers, visible
+from tests.fakes.vision import canary, sights
 
 
 def person(x0=100, x1=160, top=30):
@@ -28,18 +28,18 @@ HEAD = Box(120, 34, 20, 24)
 
 
 def test_nothing_shows_after_one_mask():
-    assert not visible(masks(person()), Mode.SELFIE, Sights([HEAD])).any()
+    assert not visible(masks(person()), Mode.SELFIE, sights([HEAD])).any()
 
 
 def test_a_body_shows_after_two_masks_and_only_within_the_person():
-    opacity = visible(masks(person(), person()), Mode.SELFIE, Sights([HEAD]))
+    opacity = visible(masks(person(), person()), Mode.SELFIE, sights([HEAD]))
     assert opacity[100, 130] == 255
     assert not opacity[:, :100].any()
     assert not opacity[:, 160:].any()
 
 
 def test_what_is_no_person_any_more_is_hidden_at_once():
-    opacity = visible(masks(person(), person(), person(x0=130)), Mode.SELFIE, Sights([HEAD]))
+    opacity = visible(masks(person(), person(), person(x0=130)), Mode.SELFIE, sights([HEAD]))
     assert not opacity[:, :130].any()
     assert opacity[100, 145] == 255
 
@@ -47,8 +47,8 @@ def test_what_is_no_person_any_more_is_hidden_at_once():
 @pytest.mark.parametrize("mode", [Mode.PRODUCT, Mode.INSTALL])
 def test_a_bystander_stays_hidden_for_one_mask_after_leaving(mode):
     gone = np.zeros(GRID[::-1], np.float32)
-    assert not visible(masks(gone, person(), gone), mode, Sights([]))[60:, 100:160].any()
-    assert visible(masks(gone, person(), gone, gone), mode, Sights([]))[80, 130] == 255
+    assert not visible(masks(gone, person(), gone), mode, sights([]))[60:, 100:160].any()
+    assert visible(masks(gone, person(), gone, gone), mode, sights([]))[80, 130] == 255
 
 
 def test_fills_are_made_of_nobody_who_is_hidden_whole():
@@ -56,28 +56,28 @@ def test_fills_are_made_of_nobody_who_is_hidden_whole():
     assert not strangers(mask, Mode.SELFIE).any(), "there it is the room that is hidden"
     for mode in (Mode.PRODUCT, Mode.INSTALL):
         assert strangers(mask, mode)[29:, 99:161].all()
-        assert not visible(mask, mode, Sights([]))[strangers(mask, mode) > 0].any()
+        assert not visible(mask, mode, sights([]))[strangers(mask, mode) > 0].any()
 
 
 def test_a_person_without_a_found_face_loses_the_upper_part():
-    opacity = visible(masks(person(), person()), Mode.SELFIE, Sights([]))
+    opacity = visible(masks(person(), person()), Mode.SELFIE, sights([]))
     assert not opacity[:70].any()
     assert opacity[120, 130] == 255
 
 
 def test_a_face_and_its_surroundings_are_hidden():
-    opacity = visible(masks(person(), person()), Mode.SELFIE, Sights([HEAD]))
+    opacity = visible(masks(person(), person()), Mode.SELFIE, sights([HEAD]))
     assert not opacity[int(HEAD.y) : int(HEAD.y + HEAD.h) + 1, 115:146].any()
 
 
 def test_private_shows_nothing():
-    assert not visible(masks(person(), person()), Mode.PRIVATE, Sights([])).any()
+    assert not visible(masks(person(), person()), Mode.PRIVATE, sights([])).any()
 
 
 def test_a_mask_of_another_size_is_understood():
     small = np.zeros((36, 64), np.float32)
     small[8:, 20:44] = 1
-    assert visible(masks(small, small), Mode.SELFIE, Sights([HEAD]))[120, 130] == 255
+    assert visible(masks(small, small), Mode.SELFIE, sights([HEAD]))[120, 130] == 255
 
 
 @pytest.mark.parametrize(("step", "fast"), [(0, False), (1, False), (2, False), (6, True), (30, True)])

@@ -33,7 +33,7 @@ from guardian.core.frames import Mode, Planes, Showing
 from guardian.core.notes import Face
 from guardian.demo.scene import planes_from_rgb
 from guardian.models import ModelStore
-from guardian.vision.mask import cover_box
+from guardian.vision.outline import cover_box
 
 Bools = npt.NDArray[np.bool_]
 

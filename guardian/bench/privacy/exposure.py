@@ -32,7 +32,6 @@ from guardian.core.ports import PersonFinder
 from guardian.eyes import open_eyes, open_finders
 from guardian.models import ModelStore
 from guardian.vision.chain import VideoChain
-from guardian.vision.mask import cover_box
 
 SEED = 20
 PEOPLE = 6
@@ -47,6 +46,8 @@ ROOM = 0.1
 """Probability below which it does not."""
 SMALLEST_BODY = 0.05
 """Share of the picture a body must have for what is shown of it to count."""
+HEAD_W, HEAD_H = 1.4, 1.5
+"""Width and height of a head with its hair, of the face's: no part of the body that is to be shown."""
 EQUAL = 2
 """Levels by which a pixel that is shown may differ from its source, in every plane."""
 RAW_SHARE = 0.25
@@ -193,7 +194,7 @@ def _share(bits: Bits, box: Box) -> float:
 
 
 def body_and_room(people: PersonFinder, planes: Planes, faces: Sequence[Face]) -> tuple[Bits, Bits]:
-    """Where people are but for the covers their faces need, and where nobody is; bool (h, w)."""
+    """Where people are but for the covers their heads need, and where nobody is; bool (h, w)."""
     answer = people.find(planes)
     w, h = planes.size
     if not isinstance(answer, Seen):
@@ -201,11 +202,17 @@ def body_and_room(people: PersonFinder, planes: Planes, faces: Sequence[Face]) -
     mask = cv2.resize(answer.value, (w, h), interpolation=cv2.INTER_LINEAR)
     body = np.asarray(mask > PERSON)
     for face in faces:
-        pixels = cover_box(face.box).pixels(w, h)
+        pixels = _needed(face.box).pixels(w, h)
         if pixels is not None:
             x0, y0, x1, y1 = pixels
             body[y0:y1, x0:x1] = False
     return body, np.asarray(mask < ROOM)
+
+
+def _needed(face: Box) -> Box:
+    """What any cover of a head needs, whatever outlines Guardian's have."""
+    w, h = face.w * HEAD_W, face.h * HEAD_H
+    return Box(face.x + (face.w - w) / 2, face.y + (face.h - h) / 2 - face.h * 0.03, w, h)
 
 
 def _cells(row: Row) -> Sequence[Any]:

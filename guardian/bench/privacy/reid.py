@@ -45,7 +45,7 @@ from guardian.core.frames import Mode, State
 from guardian.core.geometry import Box
 from guardian.core.notes import FrameNotes
 from guardian.models import ModelStore
-from guardian.vision.mask import cover_box
+from guardian.vision.outline import cover_box
 
 GROWN, SHAPE = 1.3, 1.25
 """How much the face's box is grown, and the height by the width of what is looked at."""
