@@ -16,7 +16,7 @@ from guardian.bench.deface import DEFACE_PYTHON, deface_python
 from guardian.bench.drawing import Bars, Strip, bars, strips
 from guardian.bench.privacy import exposure, recall
 from guardian.bench.privacy.clips import Cutout, begun, composed, cutouts, remembered
-from guardian.bench.privacy.exposure import body_and_room, shown
+from guardian.bench.privacy.exposure import body_and_room, head_of, shown
 from guardian.bench.privacy.finders import UNPRINTED, Dropping, RepeatingFaces, RepeatingPeople
 from guardian.bench.privacy.judge import Judge
 from guardian.bench.privacy.squares import hidden, squares
@@ -42,7 +42,6 @@ from guardian.core.protection import CurtainReason
 from guardian.demo.scene import planes_from_rgb, portrait
 from guardian.vision.chain import VideoChain
 from guardian.vision.cover import curtain
-from guardian.vision.outline import cover_box
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = (320, 240)
@@ -230,7 +229,7 @@ def test_what_is_shown_is_equal_in_every_plane():
 
 def test_the_body_is_what_the_face_leaves_of_the_person():
     body, room = body_and_room(Finding(person=0.9).people(), grey(), [FACE])
-    x0, y0, x1, y1 = cover_box(FACE.box).pixels(*SIZE)
+    x0, y0, x1, y1 = head_of(FACE.box).pixels(*SIZE)
     assert not body[y0:y1, x0:x1].any()
     assert int((~body).sum()) == (x1 - x0) * (y1 - y0)
     assert not room.any()

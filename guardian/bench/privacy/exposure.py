@@ -202,14 +202,14 @@ def body_and_room(people: PersonFinder, planes: Planes, faces: Sequence[Face]) -
     mask = cv2.resize(answer.value, (w, h), interpolation=cv2.INTER_LINEAR)
     body = np.asarray(mask > PERSON)
     for face in faces:
-        pixels = _needed(face.box).pixels(w, h)
+        pixels = head_of(face.box).pixels(w, h)
         if pixels is not None:
             x0, y0, x1, y1 = pixels
             body[y0:y1, x0:x1] = False
     return body, np.asarray(mask < ROOM)
 
 
-def _needed(face: Box) -> Box:
+def head_of(face: Box) -> Box:
     """What any cover of a head needs, whatever outlines Guardian's have."""
     w, h = face.w * HEAD_W, face.h * HEAD_H
     return Box(face.x + (face.w - w) / 2, face.y + (face.h - h) / 2 - face.h * 0.03, w, h)
