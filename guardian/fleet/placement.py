@@ -182,7 +182,10 @@ class Placement:
                 await asyncio.sleep(_ROOM_S)
                 continue
             message = await session.fetch(_FETCH_S)
-            if message is not None:
+            if message is not None and self._registry.incarnation != incarnation:
+                # What others pass on to this start of the node is not heard yet.
+                await _settle(message.nak)
+            elif message is not None:
                 await self._take(session, message, tasks)
 
     async def _take(self, session: Session, message: Msg, tasks: asyncio.TaskGroup) -> None:
