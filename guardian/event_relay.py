@@ -49,6 +49,7 @@ class EventRelay:
         self.outbox = Outbox(database, routes)
         self.events = StoreEvents(database, routes, self._now)
         self.events.wake = self._wake
+        self._delivers = False
         self._pump: Pump | None = None
         cases = CaseKeeper(settings.review.read(), settings.retention.read(), self._now)
         around = Surroundings(
@@ -58,11 +59,18 @@ class EventRelay:
 
     async def deliver(self, tenure: Tenure) -> None:
         """Delivers what all servers of the store have kept, and cleans up, until cancelled."""
-        while True:
-            # Without it, waits that the clock was set back under would last.
-            if await self._lives(self._resume):
-                break
-            await asyncio.sleep(WATCH_EVERY_S)
+        self._delivers = True
+        try:
+            while True:
+                # Without it, waits that the clock was set back under would last.
+                if await self._lives(self._resume):
+                    break
+                await asyncio.sleep(WATCH_EVERY_S)
+            await self._pumped(tenure)
+        finally:
+            self._delivers = False
+
+    async def _pumped(self, tenure: Tenure) -> None:
         schedule = Schedule(self._settings.events.retry_s)
         pump = Pump(
             self.outbox, self.sinks, self._told, Pace(self._now, schedule, tenure.look_s, tenure.leads)
@@ -86,7 +94,7 @@ class EventRelay:
             await asyncio.wait([asyncio.wrap_future(newest)], timeout=max(0.0, until - time.monotonic()))
         while time.monotonic() < until:
             pump = self._pump
-            if pump is None and not self.desk.waiting:
+            if not self._delivers and not self.desk.waiting:
                 return
             try:
                 looks = [
