@@ -18,7 +18,7 @@ from guardian.core.ports import CallHost
 from guardian.core.sfu import Place
 from guardian.core.violations import Role
 from guardian.fleet.broker import Changed
-from guardian.fleet.call_book import CallBook, Kept
+from guardian.fleet.call_book import CallBook, Kept, Unreadable
 from guardian.telemetry.call_lines import told_as_taken
 from guardian.web.admission import Admitted, LegToken, Register
 
@@ -248,6 +248,9 @@ class FleetHost:
                 self._dirty.discard(call_id)
                 try:
                     await self._write(call_id)
+                except Unreadable:
+                    # A node of another version has taken it since: it is theirs to write.
+                    continue
                 except Unavailable:
                     self._dirty.add(call_id)
                     return

@@ -64,7 +64,7 @@ class Sweep:
             seen = self._seen.setdefault(_key(record), time.monotonic())
             return record if time.monotonic() - seen >= _THEIRS_S else None
         # The entry of its node may be newer than what was seen of it.
-        if await self._registry.lives(record.node, record.incarnation):
+        if not await self._registry.over(record.node, record.incarnation):
             return None
         won = await self._book.change(record.spec.call_id, self._fail)
         return won.record if won is not None else None

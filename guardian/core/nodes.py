@@ -29,7 +29,10 @@ class NodeState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One entry. incarnation: of this start of the node. slots, taken: of calls at once."""
+    """One entry. incarnation: of this start of the node, empty when the entry cannot be read.
+
+    slots, taken: of calls at once.
+    """
 
     name: str
     incarnation: str
@@ -42,6 +45,10 @@ class Node:
     def lives(self) -> bool:
         """Whether it may hold calls."""
         return self.state not in (NodeState.LEFT, NodeState.LOST)
+
+    def holds(self, incarnation: str) -> bool:
+        """Whether that start of it may hold calls: one that cannot be told from others may be any."""
+        return self.lives and self.incarnation in ("", incarnation)
 
     @property
     def free(self) -> int:
@@ -63,6 +70,8 @@ class Sightings:
 
     def __init__(self, lease_s: float) -> None:
         self._lease_s = lease_s
+        self.patience_s = lease_s * MARGIN
+        """How long an entry stays unchanged before its node is taken for dead."""
         self._seen: dict[str, Sighting] = {}
         self._looked: float | None = None
 
@@ -102,13 +111,13 @@ class Sightings:
 
     def stale(self, now: float) -> tuple[Sighting, ...]:
         """Those that have not changed for longer than any lease may hold, and claim to live."""
-        patience = self._lease_s * MARGIN
-        return tuple(one for one in self._seen.values() if one.node.lives and now - one.at >= patience)
+        old = (one for one in self._seen.values() if now - one.at >= self.patience_s)
+        return tuple(one for one in old if one.node.lives)
 
     def alive(self, name: str, incarnation: str) -> bool:
         """Whether this start of a node holds its calls still, as far as is known here."""
         one = self._seen.get(name)
-        return one is not None and one.node.incarnation == incarnation and one.node.lives
+        return one is not None and one.node.holds(incarnation)
 
     def get(self, name: str) -> Sighting | None:
         """The entry of a node."""

@@ -13,6 +13,11 @@ from guardian.fleet.wire import Garbled, record_from, record_to_bytes
 
 _TRIES = 6
 
+
+class Unreadable(Unavailable):
+    """A record of another version."""
+
+
 Change = Callable[[CallRecord], CallRecord | None]
 """The record as it should be, or None: it stays as it is."""
 
@@ -32,13 +37,11 @@ class CallBook:
         self._broker = broker
 
     async def get(self, call_id: str) -> Kept | None:
-        """The record of a call. Unavailable, too, for one that this version cannot read."""
+        """The record of a call. Unreadable."""
         entry = await self._broker.session.calls.get(_key(call_id))
         kept = _kept(entry)
         if kept is None and entry is not None and entry.value is not None:
-            raise Unavailable(
-                "This call is kept in the way of another version of Guardian; ask another node."
-            )
+            raise Unreadable("This call is kept in the way of another version of Guardian; ask another node.")
         return kept
 
     async def create(self, record: CallRecord) -> Kept:

@@ -8,6 +8,8 @@ therefore admitted once, or not at all.
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
@@ -23,6 +25,8 @@ from guardian.fleet.broker import ANSWER_S, Broker, NobodyThere, Session, plainl
 from guardian.fleet.registry import Registry
 from guardian.fleet.wire import Garbled, answered_from, answered_head, asked_from, asked_head, joined, parted
 
+logger = logging.getLogger(__name__)
+
 RETRY_S = 5
 _FETCH_S = 1.0
 _ROOM_S = 0.05
@@ -30,6 +34,7 @@ _NEWS_S = 0.06
 """A slot that was given back is known to all nodes by then."""
 _GO, _NO = b"go", b"no"
 _NOBODY = ("", "")
+_NAME = re.compile(r"[!-~]{1,200}")
 _FULL = "No node of the fleet has a free slot; try again later."
 _NOT_READY = "No node of the fleet takes calls now; try again later."
 _UNHEARD = "The node that would take the call could not ask whether it is wanted still; try again."
@@ -191,9 +196,10 @@ class Placement:
     async def _take(self, session: Session, message: Msg, tasks: asyncio.TaskGroup) -> None:
         try:
             head, body = parted(message.data)
-            ident, call_id, to = str(head["id"]), str(head["call_id"]), str(head["to"])
+            ident, call_id, to = (_name(head[key]) for key in ("id", "call_id", "to"))
             asked = asked_from(head, body)
         except (Garbled, KeyError):
+            logger.warning("what was put into the queue of the fleet is no request; it is skipped")
             await _settle(message.term)
             return
         if not self._host.reserve(call_id):
@@ -234,6 +240,13 @@ class Placement:
         except GuardianError:
             # Whoever waits finds out by itself; a call nobody joins ends.
             return
+
+
+def _name(value: object) -> str:
+    """What may be a part of subjects and keys. Garbled."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise Garbled
+    return value
 
 
 async def _settle(tell: Callable[[], Awaitable[Any]]) -> None:

@@ -64,6 +64,7 @@ class Registry:
         self.joined = False
         self.complete = False
         """Whether all entries there are have been seen since the connection was made."""
+        self._complete_since = float("inf")
 
     def poke(self) -> None:
         """What the node says of itself has changed: others want to know at once."""
@@ -85,13 +86,12 @@ class Registry:
         """Whether this start of a node may have its calls still: only a fenced one surely has not."""
         return not self.complete or self.sightings.alive(name, incarnation)
 
-    async def lives(self, name: str, incarnation: str) -> bool:
-        """The same, asked of the broker. Unavailable."""
+    async def over(self, name: str, incarnation: str) -> bool:
+        """Whether this start of a node surely has no calls any more, asked of the broker. Unavailable."""
         entry = await self._broker.session.nodes.get(name)
         if entry is None or entry.value is None:
-            return False
-        node = node_from(name, entry.value)
-        return node.incarnation == incarnation and node.lives
+            return await self._fence_unknown(Node(name, incarnation, NodeState.UNREADY))
+        return not node_from(name, entry.value).holds(incarnation)
 
     # --- the others ---------------------------------------------------------------------------
 
@@ -110,7 +110,7 @@ class Registry:
 
     def _see(self, entry: Entry | None) -> None:
         if entry is None:
-            self.complete = True
+            self.complete, self._complete_since = True, time.monotonic()
             self._hooks.complete()
         elif entry.value is None:
             self.sightings.forget(entry.key)
@@ -131,25 +131,49 @@ class Registry:
                         await self._fence(one.node, one.revision)
             await asyncio.sleep(_LOOK_S)
 
-    async def _fence(self, node: Node, revision: int) -> bool:
-        """Whether the node is fenced now, by whomever; False: it lives, or that cannot be known."""
+    async def _fence(self, node: Node, revision: int) -> None:
+        """The entry says that the node was lost, unless it lives or that cannot be known."""
         try:
             session = self._broker.session
             kept = await session.nodes.get(node.name)
             if kept is None or kept.revision != revision or kept.value is None:
                 if kept is not None and kept.value is not None:
                     self._see(kept)
-                return False
-            if not await self._fencing(self._stand_in.fence, node, self._terms.lease_s):
-                # It renews its lease where the broker is not needed.
-                self.sightings.renew_one(node.name, time.monotonic())
-                return False
+                return
+            if not await self._fence_elsewhere(node):
+                return
             fenced = await session.nodes.update(node.name, node_to_bytes(lost(node)), revision)
         except (Unavailable, Changed):
+            return
+        self._was_fenced(node, fenced)
+
+    async def _fence_unknown(self, node: Node) -> bool:
+        """Whether a start of a node that has no entry is fenced now.
+
+        A broker that has lost all it knew may hear of calls before it hears again of the node that has
+        them: one that lives has made its entry anew when its lease would be over. Unavailable.
+        """
+        if not self.complete or time.monotonic() - self._complete_since < self.sightings.patience_s:
             return False
-        self.fenced += 1
-        self._see(Entry(node.name, node_to_bytes(lost(node)), fenced))
+        if not await self._fence_elsewhere(node):
+            return False
+        try:
+            fenced = await self._broker.session.nodes.create(node.name, node_to_bytes(lost(node)))
+        except Changed:
+            return False
+        self._was_fenced(node, fenced)
         return True
+
+    async def _fence_elsewhere(self, node: Node) -> bool:
+        """False: it renews its lease where the broker is not needed. Unavailable."""
+        if await self._fencing(self._stand_in.fence, node, self._terms.lease_s):
+            return True
+        self.sightings.renew_one(node.name, time.monotonic())
+        return False
+
+    def _was_fenced(self, node: Node, revision: int) -> None:
+        self.fenced += 1
+        self._see(Entry(node.name, node_to_bytes(lost(node)), revision))
 
     # --- this node ----------------------------------------------------------------------------
 

@@ -7,12 +7,21 @@ from dataclasses import replace
 from typing import Any
 
 from guardian.core.call_records import CallRecord, CallState, LegHash
+from guardian.core.calls import CallSpec
 from guardian.core.dispatch import Answered, Asked
 from guardian.core.errors import Unavailable
 from guardian.core.nodes import Node, NodeState
 from guardian.core.violations import Role
 from guardian.fleet.broker import MAX_BYTES
 from guardian.fleet.messages import spec_from_json, spec_to_json
+
+SCHEMA = 1
+"""Of records of calls: a field that an older node may pass over leaves it, one it has to heed raises it."""
+_USUAL = {
+    name: value
+    for name, value in spec_to_json(CallSpec("", "", {})).items()
+    if name not in ("call_id", "tenant", "participants")
+}
 
 
 class Garbled(Exception):
@@ -51,14 +60,17 @@ def asked_head(asked: Asked) -> dict[str, Any]:
 
 
 def asked_from(head: dict[str, Any], body: bytes) -> Asked:
-    """The opposite of `asked_head`. Garbled."""
+    """The opposite of `asked_head`. Garbled, as is what no request over HTTP can hold."""
     try:
-        return Asked(
+        asked = Asked(
             str(head["method"]), str(head["path"]), _pairs(head["headers"]), body,
             str(head["scheme"]), str(head["client"]),
         )  # fmt: skip
+        for pair in ((asked.method, asked.path), *asked.headers):
+            "".join(pair).encode("latin-1")
     except (KeyError, TypeError, ValueError) as error:
         raise Garbled from error
+    return asked
 
 
 def answered_head(answered: Answered) -> dict[str, Any]:
@@ -93,20 +105,23 @@ def node_to_bytes(node: Node) -> bytes:
 
 def node_from(name: str, value: bytes) -> Node:
     """The opposite of `node_to_bytes`; one that cannot be read is of a node that lives and takes nothing."""
+    incarnation = ""
     try:
         found = json.loads(value)
+        incarnation = str(found["incarnation"])
         return Node(
-            name, str(found["incarnation"]), NodeState(found["state"]), int(found["slots"]),
-            int(found["taken"]), str(found["version"]),
+            name, incarnation, NodeState(found["state"]), int(found.get("slots", 0)),
+            int(found.get("taken", 0)), str(found.get("version", "")),
         )  # fmt: skip
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        return Node(name, "", NodeState.UNREADY)
+        return Node(name, incarnation, NodeState.UNREADY)
 
 
 def record_to_bytes(record: CallRecord) -> bytes:
     """A call's record."""
     return json.dumps(
         {
+            "schema": SCHEMA,
             "spec": spec_to_json(record.spec),
             "metadata": dict(record.metadata),
             "legs": {role: [leg.sha256, leg.expires] for role, leg in record.legs.items()},
@@ -123,12 +138,14 @@ def record_to_bytes(record: CallRecord) -> bytes:
 
 
 def record_from(value: bytes) -> CallRecord:
-    """The opposite of `record_to_bytes`. Garbled."""
+    """The opposite of `record_to_bytes`; what a newer version may leave out or add is no matter. Garbled."""
     try:
         found = json.loads(value)
+        if int(found.get("schema", SCHEMA)) > SCHEMA:
+            raise Garbled
         return CallRecord(
-            spec=spec_from_json(found["spec"]),
-            metadata=found["metadata"],
+            spec=spec_from_json({**_USUAL, **found["spec"]}),
+            metadata=found.get("metadata", {}),
             legs={
                 Role(role): LegHash(str(sha256), float(expires))
                 for role, (sha256, expires) in found["legs"].items()
@@ -138,8 +155,8 @@ def record_from(value: bytes) -> CallRecord:
             at=float(found["at"]),
             epoch=int(found["epoch"]),
             state=CallState(found["state"]),
-            reason=str(found["reason"]),
-            joined=frozenset(Role(role) for role in found["joined"]),
+            reason=str(found.get("reason", "")),
+            joined=frozenset(Role(role) for role in found.get("joined", ())),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise Garbled from error

@@ -59,13 +59,24 @@ def offered(node, call, role="shopper"):
     return node.client.post(path, content="v=0\r\n", headers=headers).status_code
 
 
+def told_of(made, call):
+    """What was told of the call, in its order."""
+    told = [event for node in made.nodes.values() for event in node.events()]
+    return sorted(
+        (event for event in told if event["source"].endswith(f"/{call['call_id']}")),
+        key=lambda event: int(event["sequence"]),
+    )
+
+
+def reasons(events):
+    """Why the whole call was over, each time."""
+    left = [event["data"] for event in events if ".call.left." in event["type"]]
+    return [data["reason"] for data in left if data["role"] is None]
+
+
 def failures(made, call):
     """How often it was told that the call has failed."""
-    told = [event for node in made.nodes.values() for event in node.events()]
-    return sum(
-        event["source"].endswith(f"/{call['call_id']}") and event["data"].get("reason") == "failed"
-        for event in told
-    )
+    return sum(event["data"].get("reason") == "failed" for event in told_of(made, call))
 
 
 def test_calls_of_a_killed_node_are_told_once_and_taken_again(made):
@@ -151,3 +162,17 @@ def test_a_node_that_ends_as_it_should_is_missed_by_nobody(made):
         until(lambda: state(b, call) == "ended", 10)
         made.start("a", slots=2)
         assert failures(made, call) == 0
+
+
+def test_events_of_a_call_that_is_taken_again_are_whole_and_in_order(made):
+    with held_by(made, "a") as (call, a, b):
+        complaint = f"/v1/calls/{call['call_id']}/complaint"
+        assert a.client.post(complaint, json={"role": "shopper"}).status_code < 300
+        a.kill()
+        until(lambda: offered(b, call) == 201, 30)
+        assert b.client.post(complaint, json={"role": "merchant"}).status_code < 300
+        made.start("a", slots=2)
+    over = ["failed", "ended by the call service"]
+    events = until(lambda: reasons(told := told_of(made, call)) == over and told, 30, "the last event")
+    assert len({event["id"] for event in events}) == len(events) >= 4
+    assert [int(event["sequence"]) for event in events] == list(range(1, len(events) + 1))

@@ -1,14 +1,16 @@
 """The record of a call in a fleet: whoever has it, it is opened a few times at most, and ended once."""
 
+import json
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from guardian.core.call_records import TAKEN_AT_MOST, CallRecord, CallState, LegHash, Turn
 from guardian.core.calls import CallSpec
 from guardian.core.violations import Role
-from guardian.fleet.wire import record_from, record_to_bytes
+from guardian.fleet.wire import SCHEMA, Garbled, record_from, record_to_bytes
 
 SPEC = CallSpec("c", "acme", {Role.SHOPPER: "u", Role.MERCHANT: "m"})
 RECORD = CallRecord(
@@ -49,3 +51,36 @@ def test_who_answers():
 def test_a_record_travels_whole_and_holds_no_token():
     for record in (RECORD, replace(RECORD.failed(1.0, 2.0), joined=frozenset({Role.SHOPPER}))):
         assert record_from(record_to_bytes(record)) == record
+
+
+def _written(**fields):
+    """A record as another version may write it."""
+    return {**json.loads(record_to_bytes(RECORD)), **fields}
+
+
+def test_a_record_with_more_in_it_than_is_known_here_is_read():
+    more = _written(color="green")
+    more["spec"]["mood"] = {"calm": True}
+    assert record_from(json.dumps(more).encode()) == RECORD
+
+
+def test_a_record_of_a_version_that_wrote_less_is_read():
+    less = _written()
+    for name in ("schema", "reason", "joined"):
+        del less[name]
+    for name in ("languages", "overlays", "purpose", "order_ref_sha256"):
+        del less["spec"][name]
+    assert record_from(json.dumps(less).encode()) == RECORD
+
+
+def test_a_record_that_has_to_be_understood_is_not_read():
+    with pytest.raises(Garbled):
+        record_from(json.dumps(_written(schema=SCHEMA + 1)).encode())
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"[]", b"1", b"\xff", b"[" * 100_000, b'{"schema": "x"}', b'{"spec": 1}']
+)
+def test_what_is_no_record_is_told_apart(value):
+    with pytest.raises(Garbled):
+        record_from(value)

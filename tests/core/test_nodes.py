@@ -1,9 +1,13 @@
 """Who is taken for dead in a fleet, and when: whatever stops, wakes, or is seen late."""
 
+import json
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardian.core.nodes import MARGIN, Node, NodeState, Sightings
+from guardian.fleet.wire import node_from, node_to_bytes
 
 LEASE_S = 6.0
 
@@ -85,3 +89,24 @@ def test_another_start_of_a_node_has_not_the_calls_of_the_former():
     assert not sightings.alive("a", "first")
     assert not sightings.see(node(incarnation="first"), 6, 0.0)
     assert not sightings.alive("a", "first")
+
+
+def test_an_entry_of_another_version_is_read_as_far_as_it_is_known_here():
+    written = json.loads(node_to_bytes(node(slots=3, taken=1)))
+    assert node_from("a", json.dumps({**written, "zone": "north"}).encode()) == node(slots=3, taken=1)
+    del written["slots"], written["taken"], written["version"]
+    assert node_from("a", json.dumps(written).encode()) == node(slots=0)
+    unknown = node_from("a", json.dumps({**written, "state": "resting", "slots": 3}).encode())
+    assert unknown.holds("i")
+    assert not unknown.holds("j")
+    assert unknown.free == 0
+
+
+@pytest.mark.parametrize("value", [b"", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"state": "ready"}'])
+def test_a_node_whose_entry_cannot_be_read_takes_nothing_and_keeps_its_calls_until_it_is_stale(value):
+    sightings = Sightings(LEASE_S)
+    sightings.see(node_from("a", value), 1, 0.0)
+    assert sightings.alive("a", "i")
+    assert not sightings.anybody_free(0.0)
+    looked(sightings, 0.0, LEASE_S * MARGIN + 0.1)
+    assert [one.node.name for one in sightings.stale(LEASE_S * MARGIN + 0.1)] == ["a"]
