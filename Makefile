@@ -34,8 +34,8 @@ ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else
 	@failed=0; \
-	$(BIN)/pytest -m "not real" -n logical --maxprocesses 4 --dist loadfile || failed=1; \
-	$(BIN)/pytest -m real || failed=1; \
+	$(BIN)/pytest -m "not live" -n logical --maxprocesses 4 --dist loadfile || failed=1; \
+	$(BIN)/pytest -m live || failed=1; \
 	exit $$failed
 endif
 

@@ -58,7 +58,6 @@ def broker(port):
     return found(**FLEET, fleet={"url": f"nats://127.0.0.1:{port}"})["nats of the fleet"]
 
 
-@pytest.mark.real
 def test_the_broker_of_a_fleet_says_its_version_and_whether_it_has_jetstream(need):
     with servers.nats(need("nats-server")) as server:
         check = broker(server.port)

@@ -48,7 +48,6 @@ def serve(tmp_path):
         process.communicate()
 
 
-@pytest.mark.real
 def test_it_says_where_it_listens_and_ends_when_asked(serve):
     process, url = serve()
     with httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
@@ -71,7 +70,6 @@ def test_it_says_where_it_listens_and_ends_when_asked(serve):
     assert "listening" in [line["event"] for line in logs]
 
 
-@pytest.mark.real
 def test_events_of_the_last_run_are_in_the_file(serve, tmp_path):
     process, url = serve()
     with httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
@@ -89,7 +87,6 @@ def test_events_of_the_last_run_are_in_the_file(serve, tmp_path):
     assert kinds[-1] == "call.left.v1"
 
 
-@pytest.mark.real
 def test_what_was_accepted_survives_a_kill(serve, tmp_path):
     process, url = serve()
     accepted = []
@@ -112,7 +109,6 @@ def test_what_was_accepted_survives_a_kill(serve, tmp_path):
     assert [(end["role"], end["reason"], end["call"]["call_id"]) for end in ends] == [(None, "failed", "c")]
 
 
-@pytest.mark.real
 def test_the_end_of_a_killed_servers_call_is_told_once(serve, tmp_path):
     process, url = serve()
     with httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
@@ -137,7 +133,6 @@ def test_the_end_of_a_killed_servers_call_is_told_once(serve, tmp_path):
     assert len(ends) == 1
 
 
-@pytest.mark.real
 def test_two_servers_do_not_share_a_data_folder(serve, tmp_path):
     serve()
     ended = guardian("serve", "--port", "0", cwd=tmp_path)
@@ -145,7 +140,6 @@ def test_two_servers_do_not_share_a_data_folder(serve, tmp_path):
     assert "Another Guardian" in ended.stderr
 
 
-@pytest.mark.real
 def test_a_port_in_use_is_one_sentence(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -156,7 +150,6 @@ def test_a_port_in_use_is_one_sentence(tmp_path):
     assert ended.stderr.count("\n") == 1
 
 
-@pytest.mark.real
 def test_without_keys_it_serves_this_machine_only(tmp_path):
     ended = guardian("serve", "--host", "0.0.0.0", "--port", "0", cwd=tmp_path)
     assert ended.returncode == 1
@@ -164,7 +157,6 @@ def test_without_keys_it_serves_this_machine_only(tmp_path):
     assert ended.stderr.count("\n") == 1
 
 
-@pytest.mark.real
 def test_an_unknown_key_or_file_is_one_sentence(tmp_path):
     (tmp_path / "bad.toml").write_text("[server]\nprot = 1\n")
     for name in ("bad.toml", "none.toml"):
@@ -173,7 +165,6 @@ def test_an_unknown_key_or_file_is_one_sentence(tmp_path):
     assert guardian("serve", "--port", "x", cwd=tmp_path).returncode == 2
 
 
-@pytest.mark.real
 def test_keys_are_made_shown_once_listed_and_revoked(tmp_path):
     data = ["--data", str(tmp_path / "data")]
     made = guardian("keys", "init", *data, cwd=tmp_path)

@@ -34,14 +34,14 @@ def left_in_home(home: Path, arguments: list[str]) -> list[str]:
     return sorted(str(path.relative_to(home)) for path in home.rglob("*") if path.is_file())
 
 
-@pytest.mark.real
+@pytest.mark.live
 def test_seeing_leaves_no_identifier_in_the_home_folder(weights, tmp_path):
     weights("face")
     weights("person")
     assert left_in_home(tmp_path, ["-c", OPEN_EYES]) == []
 
 
-@pytest.mark.real
+@pytest.mark.live
 def test_hearing_leaves_no_identifier_in_the_home_folder(weights, tmp_path):
     weights("vad")
     assert left_in_home(tmp_path, ["-m", "guardian", "listen", str(CLIP), "--json"]) == []

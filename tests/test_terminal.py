@@ -56,7 +56,6 @@ def clip(tmp_path):
     return path
 
 
-@pytest.mark.real
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
 def test_a_stopped_protect_leaves_no_half_file(weights, clip, tmp_path, name, code):
     weights("face")

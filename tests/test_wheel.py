@@ -12,8 +12,6 @@ from guardian import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 
-pytestmark = pytest.mark.real
-
 
 def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     names = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH")

@@ -40,7 +40,7 @@ def test_a_picture_without_number_has_none():
     assert timecode.read(np.full((480, 640), 30, np.uint8), 640) is None
 
 
-@pytest.mark.real
+@pytest.mark.live
 def test_a_short_run_gives_whole_rows(tmp_path, weights):
     weights("face")
     weights("person")

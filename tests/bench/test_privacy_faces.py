@@ -149,7 +149,6 @@ def test_the_environment_names_the_judge(monkeypatch, tmp_path):
     assert deface_python() == str(made)
 
 
-@pytest.mark.real
 def test_the_real_judge_sees_the_portrait(need):
     need("skimage")
     with Judge(need(deface_python() or "deface")) as judge:

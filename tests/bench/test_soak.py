@@ -132,7 +132,7 @@ def test_a_late_loop_is_told():
     assert [row["last"] for row in rows] == [None, 30.0, 1.0]
 
 
-@pytest.mark.real
+@pytest.mark.live
 @pytest.mark.timeout(300)
 def test_a_short_run_gives_whole_rows(weights):
     weights("face")

@@ -21,7 +21,6 @@ def alone(monkeypatch, tmp_path):
     monkeypatch.setenv("GUARDIAN_MODEL_MIRROR", "none")
 
 
-@pytest.mark.real
 def test_what_is_here_is_measured_and_what_is_not_is_null_with_a_sentence(
     alone, tmp_path, monkeypatch, capsys
 ):
@@ -43,7 +42,6 @@ def test_what_is_here_is_measured_and_what_is_not_is_null_with_a_sentence(
     assert "There is no Mandarin sound here" in said
 
 
-@pytest.mark.real
 def test_vosk_is_measured_with_its_process(alone, need, tmp_path, monkeypatch):
     need("vosk")
     monkeypatch.setenv("GUARDIAN_SPEECH__VOSK_EN_DIR", str(write(tmp_path / "model")))

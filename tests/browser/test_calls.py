@@ -9,7 +9,7 @@ from tests.browser.captures import MERCHANT_HZ, SHOPPER_HZ
 from tests.browser.people import goes_on, hears, sees_the_merchants_card, until
 from tests.conftest import lacking
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.live
 ORIENTATION = "urn:3gpp:video-orientation"
 SIZE = (640, 480)
 LAYERS = [

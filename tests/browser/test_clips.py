@@ -10,7 +10,6 @@ from guardian.core.violations import Role
 from guardian.evidence.ring import Ring
 from tests.evidence.footage import FLASH_S, Safe, Shot, filled, pictures, voice
 
-pytestmark = pytest.mark.real
 MERCHANT_HZ, SHOPPER_HZ = 700, 1300
 FLASH = 10.0
 STEP_S = 0.08

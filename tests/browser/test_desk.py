@@ -13,7 +13,7 @@ from tests.browser.people import FLAGS
 from tests.casework import HIT_S, working
 from tests.staff import PASSWORD
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 AT = "document.querySelector('.clip video').currentTime"
 HOSTILE = (

@@ -16,7 +16,7 @@ from guardian.core.people import LANGUAGES
 from tests.browser.office import VARIANTS, Office, office, variants
 from tests.browser.people import FLAGS
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 SCHEMES = ("light", "dark")
 SIZES = ((1280, 900), (375, 667))

@@ -16,7 +16,7 @@ from tests.browser.people import hears, until
 from tests.evidence.footage import shown
 from tests.loopback.harness import serving
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(400)]
 KEPT = {"token": "yes", "notice_version": "1", "scopes": ["protect", "hear", "keep"]}
 BEFORE_S, AFTER_S = 5.0, 3.0
 

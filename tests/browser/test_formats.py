@@ -7,7 +7,7 @@ import pytest
 from tests.browser import captures
 from tests.browser.people import Capture, until
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.live
 
 
 @pytest.mark.parametrize(("size", "fps"), [((320, 180), 60), ((1920, 1080), 8)])

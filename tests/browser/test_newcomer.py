@@ -15,7 +15,7 @@ import pytest
 from tests.browser.people import FLAGS
 from tests.conftest import ROOT
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(400)]
 LIMIT_MS = 90_000
 PRINTED = re.compile(r"sign in at (http://\S+/review) as (\S+) with the password (\S+)")
 ASK = "async (path) => { const answer = await fetch(path); return [answer.status, await answer.json()]; }"

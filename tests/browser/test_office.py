@@ -13,8 +13,6 @@ from tests.browser.people import FLAGS
 from tests.staff import PASSWORD
 from tests.web.bureau import bureau, until
 
-pytestmark = pytest.mark.real
-
 LIMIT_MS = 30_000
 ALL = tuple(duty for duty in Duty if duty is not Duty.AUDITOR)
 

@@ -13,8 +13,6 @@ from tests.fakes.host import FakeHost
 from tests.staff import PASSWORD, Staff
 from tests.web.conftest import running
 
-pytestmark = pytest.mark.real
-
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory):

@@ -13,7 +13,7 @@ import pytest
 
 from tests.loopback.harness import serving
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 
 AT_ONCE, SLOTS = 50, 2
 BODY = {"shopper": {"id": "u"}, "merchant": {"id": "m"}, "consent": {"token": "t"}}

@@ -9,9 +9,9 @@ import pytest
 from guardian.bench.churn import GROWTH, Effort, measure, misses
 from guardian.bench.script import quiet_steps
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 
-EFFORT = Effort(calls=6, batch=3, at_once=2, closings=2)
+EFFORT = Effort(calls=4, batch=2, at_once=2, closings=1)
 
 
 @pytest.fixture(scope="module")

@@ -174,7 +174,6 @@ def site(tmp_path, store_config: StoreConfig, request):
     made.kill_receiver()
 
 
-@pytest.mark.real
 @pytest.mark.timeout(60 + 30 * KILLS)
 def test_what_was_accepted_arrives_once_and_in_order(site):
     dice = site.dice

@@ -14,7 +14,7 @@ from guardian.core.violations import Role
 from guardian.demo.peers import CameraTrack, new_peer
 from tests.loopback.harness import ToneTrack, calling, canary_pictures, serving, until
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 
 BODY = {"call_id": "c", "shopper": {"id": "u"}, "merchant": {"id": "m"}, "consent": {"token": "t"}}
 LONG_S = 600

@@ -11,7 +11,7 @@ import pytest
 
 from tests.chaos.fleet import LEASE_S, fleet, until
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 SDP = {"Content-Type": "application/sdp"}
 LOST = "this node lost its lease: its calls are others' now, and end here"
 

@@ -18,8 +18,8 @@ from guardian.demo.peers import CallClient, CameraTrack, LegTicket, new_peer
 from tests.chaos.fleet import Node, fleet, until
 from tests.loopback.harness import View, canary_pictures, status_until, watch
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(6000)]
-TRIES = int(os.environ.get("GUARDIAN_TRIES", "10"))
+pytestmark = [pytest.mark.live, pytest.mark.timeout(6000)]
+TRIES = int(os.environ.get("GUARDIAN_TRIES", "6"))
 LIMITS = "lane_stuck_s = 20.0\nbeat_lost_s = 20.0\n"
 
 

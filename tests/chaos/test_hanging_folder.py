@@ -7,7 +7,7 @@ import pytest
 from tests.chaos.running import admit, serving
 
 
-@pytest.mark.real
+@pytest.mark.live
 def test_a_server_starts_takes_calls_and_ends_beside_a_folder_that_hangs(tmp_path):
     with serving(tmp_path, program="hanging") as (process, client):
         assert admit(client, "c").status_code == 201

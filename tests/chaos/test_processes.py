@@ -15,7 +15,7 @@ import pytest
 
 from tests.loopback.harness import calling, serving, until
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 
 FINE = "fault:none:0"
 TOLD_S = 3.0

@@ -36,7 +36,6 @@ def in_order(lines):
     return list(dict.fromkeys(numbers)) == list(range(1, max(numbers) + 1))
 
 
-@pytest.mark.real
 def test_a_full_disk_is_said_calls_go_on_and_what_waited_is_written(tmp_path):
     with serving(tmp_path) as (process, client):
         leg = admit(client, "c").json()["legs"]["shopper"]
@@ -75,7 +74,6 @@ def read_only(process, strace, *files):
         tracer.wait(20)
 
 
-@pytest.mark.real
 def test_a_disk_that_becomes_read_only_is_said_and_calls_go_on(tmp_path, need):
     strace = need("strace")
     store, lines = tmp_path / "data" / "guardian.db", tmp_path / "data" / "events.jsonl"
@@ -106,7 +104,6 @@ def test_a_disk_that_becomes_read_only_is_said_and_calls_go_on(tmp_path, need):
     database.close()
 
 
-@pytest.mark.real
 @pytest.mark.parametrize("what", ["folder", "file"])
 def test_a_read_only_store_is_said_at_the_start(tmp_path, need, what):
     # Root writes whatever the rights say, unless it is denied that.
@@ -136,7 +133,6 @@ def damage(path):
             file.write(b"\xde\xad\xbe\xef" * (PAGE // 4))
 
 
-@pytest.mark.real
 def test_a_damaged_store_is_refused_at_the_start_and_left_as_it_is(tmp_path):
     with serving(tmp_path) as (process, client):
         admit(client, "c")

@@ -41,7 +41,6 @@ def another(config):
         other.close()
 
 
-@pytest.mark.real
 def test_a_server_that_was_cut_off_goes_on_until_another_has_its_store(tmp_path, postgres):
     config = StoreConfig(tmp_path / "unused.db", postgres.database())
     with serving(tmp_path, more=f'[store]\nurl = "{config.url}"\n') as (process, client):
@@ -133,7 +132,6 @@ def more_of(pair, names, than):
     return all(len(arrived[call]) > than.get(call, 0) + 2 for name in names for call in calls(name))
 
 
-@pytest.mark.real
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_one_delivers_for_both_and_the_other_one_when_it_is_gone(pair, how):

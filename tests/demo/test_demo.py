@@ -55,7 +55,7 @@ def check_outcome(out: Path):
     return summary
 
 
-@pytest.mark.real
+@pytest.mark.live
 def test_the_demo_works_without_anything_shared(tmp_path, weights):
     weights("face")
     weights("person")
@@ -67,7 +67,7 @@ def test_the_demo_works_without_anything_shared(tmp_path, weights):
     assert list((tmp_path / "data" / "evidence").iterdir()), "clips of them"
 
 
-@pytest.mark.real
+@pytest.mark.live
 def test_the_demo_hears_mandarin_where_recordings_are_shared(tmp_path, shared_media, weights):
     weights("syllables-zh")
     done = run_demo(tmp_path, shared_media.parent)
@@ -76,7 +76,7 @@ def test_the_demo_hears_mandarin_where_recordings_are_shared(tmp_path, shared_me
     assert {"zh", "en"} == {line["language"] for line in summary["said"]}
 
 
-@pytest.mark.real
+@pytest.mark.live
 def test_ones_own_innocent_sound_and_film_are_no_failure(tmp_path, weights):
     weights("face")
     film, sound = tmp_path / "my film.mp4", ROOT / "guardian" / "demo" / "clips" / "shopper_innocent.ogg"

@@ -8,8 +8,6 @@ import pytest
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 
-pytestmark = pytest.mark.real
-
 
 def run(*command, **more):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **more)

@@ -22,8 +22,6 @@ from tests import servers
 from tests.fakes.host import FakeHost
 from tests.web.conftest import running
 
-pytestmark = pytest.mark.real
-
 
 @pytest.fixture
 def server(need):

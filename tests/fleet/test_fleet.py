@@ -7,7 +7,6 @@ import pytest
 
 from tests.chaos.fleet import fleet, until
 
-pytestmark = pytest.mark.real
 OFFER = "v=0\r\n"
 SDP = {"Content-Type": "application/sdp"}
 

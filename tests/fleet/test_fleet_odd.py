@@ -11,8 +11,6 @@ import pytest
 
 from tests.chaos.fleet import LEASE_S, fleet, until
 
-pytestmark = pytest.mark.real
-
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, need, postgres):

@@ -106,7 +106,6 @@ def test_a_store_that_hangs_is_not_waited_for_nor_asked_again_meanwhile():
     assert len(asked) <= 2
 
 
-@pytest.mark.real
 def test_a_cancellation_that_comes_with_an_error_ends_the_node(broker):
     async def main():
         there, lost = asyncio.Event(), []
@@ -132,7 +131,6 @@ def test_a_cancellation_that_comes_with_an_error_ends_the_node(broker):
     asyncio.run(main())
 
 
-@pytest.mark.real
 def test_nobody_there_is_told_apart_from_somebody_who_may_have_heard(broker):
     async def main():
         answers, over = [], asyncio.Event()

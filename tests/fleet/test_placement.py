@@ -28,7 +28,7 @@ from guardian.store.leases import NodeLeases
 from guardian.store.upgrade import open_store
 from tests import servers
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 TERMS = Terms(lease_s=1.5, renew_s=0.2, place_s=2.0)
 ASKED = Asked("POST", "/v1/calls", (("authorization", "Bearer k"),), b"{}")
 

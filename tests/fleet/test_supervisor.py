@@ -18,8 +18,6 @@ from guardian.core.violations import Role
 from guardian.fleet.process import Death
 from guardian.fleet.supervisor import Supervisor
 
-pytestmark = pytest.mark.real
-
 PUPPET = textwrap.dedent(
     """
     import json, os, signal, socket, sys, threading, time

@@ -28,7 +28,7 @@ from tests.loopback.harness import (
     until,
 )
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
 
 _LOOK_S = 0.05
 _SETTLE_S = 60.0

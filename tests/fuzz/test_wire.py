@@ -18,8 +18,6 @@ from tests.fuzz.hostile import Hostile
 from tests.fuzz.packets import rubbish
 from tests.loopback.harness import until
 
-pytestmark = pytest.mark.real
-
 
 @asynccontextmanager
 async def answered():

@@ -18,7 +18,7 @@ from guardian.demo.peers import CallClient, CameraTrack, new_peer
 from guardian.demo.scene import ScenePicture
 from tests.loopback.harness import View, calling, canary_pictures, serving, watch
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.live
 IN_FLIGHT_S = 0.3
 """Pictures that were sent before a change are received, decoded and looked at within this."""
 

@@ -18,7 +18,7 @@ from guardian.demo.scene import ScenePicture, planes_from_rgb, room
 from guardian.rtc.convert import planes_of
 from tests.loopback.harness import ToneTrack, serving, status_until, watch
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.live
 
 LINK = "https://example.com/add-me"
 HOME = "WIFI:T:WPA;S:home;P:secret;;"

@@ -34,7 +34,7 @@ from tests.loopback.harness import (
 )
 from tests.loopback.test_relay import pattern, pictures
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.live
 SHOPPER_HZ, MERCHANT_HZ = 440, 880
 STEADY = MediaConfig(start_bitrate=2_000_000, min_bitrate=2_000_000, max_bitrate=2_500_000)
 KEPT = frozenset({Scope.PROTECT, Scope.KEEP})

@@ -16,7 +16,7 @@ from guardian.evidence.keyfile import EvidenceKeyFile
 from guardian.web.keyfile import KeyFile
 from tests.loopback.harness import calling, serving
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.live
 CONSENT = {"token": "yes", "notice_version": "1", "scopes": ["protect", "keep"]}
 MARKS = re.compile(rb"\x1aE\xdf\xa3|webm|matroska|OpusHead|V_VP8|A_OPUS|ftyp|moof")
 

@@ -61,7 +61,7 @@ def rules_confirmed(status):
     return [one["rule"] for one in status["violations"] if one["status"] == "confirmed"]
 
 
-@pytest.mark.real
+@pytest.mark.live
 def test_a_violation_is_heard_by_vosk_in_a_call_and_a_vosk_that_hangs_ends_no_call(
     need, tmp_path, monkeypatch
 ):

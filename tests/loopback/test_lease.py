@@ -22,7 +22,7 @@ from guardian.demo.peers import CameraTrack, new_peer
 from guardian.fleet.supervisor import Supervisor
 from tests.loopback.harness import ToneTrack, canary_pictures, until
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.live
 
 _LIMITS = CallLimits(start_s=60.0, beat_lost_s=60.0, spares=0)
 _SPEC = CallSpec("call_lease", "t", {Role.SHOPPER: "s", Role.MERCHANT: "m"})

@@ -28,7 +28,7 @@ from guardian.rtc.offers import reduce_offer
 from tests.loopback.harness import ToneTrack, preferred, serving, status_until, until
 from tests.patience import least
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.live
 logger = logging.getLogger(__name__)
 
 MARGIN = 0.05

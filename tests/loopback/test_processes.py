@@ -13,7 +13,7 @@ import pytest
 
 from tests.loopback.harness import calling, serving
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.live
 
 _CONNECT = re.compile(r"(?:connect|sendto|sendmsg)\(\d+.*?sa_family=(AF_\w+)(.*)")
 _ADDRESS = re.compile(r'inet_addr\("([\d.]+)"\)|inet_pton\(AF_INET6, "([0-9a-f:.]+)"')

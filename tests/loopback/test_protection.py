@@ -10,7 +10,7 @@ from guardian.core.violations import Role
 from guardian.demo.peers import CameraTrack, new_peer
 from tests.loopback.harness import BLOCKS, View, calling, canary_pictures, serving, watch
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.live
 
 
 @pytest.fixture(scope="module")

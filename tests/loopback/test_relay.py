@@ -18,7 +18,7 @@ from guardian.demo.scene import ScenePicture
 from guardian.rtc.convert import planes_of
 from tests.loopback.harness import ToneTrack, preferred, serving, status_until, until, watch
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.live
 
 SIZE = (320, 240)
 SHOWN_DB = 18

@@ -31,7 +31,7 @@ PAY = """
 """
 
 
-@pytest.mark.real
+@pytest.mark.live
 def test_rules_edited_on_disk_and_by_the_api_judge_a_running_call_and_broken_ones_change_nothing(
     need, tmp_path, monkeypatch
 ):

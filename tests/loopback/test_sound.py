@@ -154,7 +154,7 @@ class Voice:
         return min(delays)
 
 
-@pytest.mark.real
+@pytest.mark.live
 def test_a_lost_packet_and_a_stall_leave_no_delay_behind_and_no_time_is_missing():
     async def run():
         voice = Voice()

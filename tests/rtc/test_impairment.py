@@ -177,7 +177,6 @@ async def pictures(pc, count: int) -> list[av.VideoFrame]:
     return found
 
 
-@pytest.mark.real
 def test_media_pass_and_take_their_time():
     async def run() -> tuple[Proxy, float]:
         slow = Conditions(delay_s=0.1)
@@ -193,7 +192,6 @@ def test_media_pass_and_take_their_time():
     assert seconds > 1.2, "thirty pictures, and several round trips before the first"
 
 
-@pytest.mark.real
 def test_nothing_goes_round_a_network_that_loses_all():
     async def run() -> tuple[Proxy, set[str]]:
         dead = Conditions(loss=1.0)
@@ -211,7 +209,6 @@ def test_nothing_goes_round_a_network_that_loses_all():
     assert proxy.up.counts.lost > 0
 
 
-@pytest.mark.real
 def test_one_packet_of_a_call_is_withheld_with_its_retransmissions():
     async def run() -> tuple[WithholdOne, Counts]:
         with Proxy(Direction(), Direction()) as proxy:

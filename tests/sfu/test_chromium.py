@@ -15,7 +15,7 @@ from tests.loopback.harness import serving
 from tests.sfu.janus_server import Janus
 from tests.sfu.participants import Attendee, attending, connect, rooms
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.live
 SIZE = (320, 240)
 
 

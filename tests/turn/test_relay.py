@@ -15,7 +15,7 @@ from tests.browser import captures
 from tests.browser.people import Capture, talking, until, visiting
 from tests.turn.relayed import calling, given_servers, kinds_of_candidates, picture_and_sound, relay_only
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.live
 REFUSED_S = 3.0
 
 

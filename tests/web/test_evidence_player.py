@@ -8,7 +8,6 @@ from tests.evidence.footage import Safe, Shot, filled, pictures, voice
 from tests.web.test_evidence import House, link
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = pytest.mark.real
 
 PLAY = """
 async (url) => {

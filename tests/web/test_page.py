@@ -28,7 +28,6 @@ def test_a_sample_video_is_offered_when_there_is_one(serve, tmp_path, refused):
     assert (part.status_code, part.content) == (206, b"234")
 
 
-@pytest.mark.real
 def test_the_page_shows_a_protected_call(tmp_path, need, weights):
     chromium = need("chromium")
     weights("face")
