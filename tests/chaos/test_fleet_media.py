@@ -19,7 +19,7 @@ from tests.chaos.fleet import Node, fleet, until
 from tests.loopback.harness import View, canary_pictures, status_until, watch
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(6000)]
-TRIES = int(os.environ.get("GUARDIAN_TRIES", "6"))
+TRIES = int(os.environ.get("GUARDIAN_TRIES", "10"))
 LIMITS = "lane_stuck_s = 20.0\nbeat_lost_s = 20.0\n"
 
 
