@@ -211,8 +211,8 @@ def test_of_those_who_were_in_a_room_nothing_is_left():
 
 
 def test_targets():
-    good = {"what": "a", "shown": 0.01, "kept": 0.9}
-    clip_row = {"what": "b", "union": 0.002, "kept": 0.9, "curve": [0.0, 0.001, 0.002]}
+    good = {"what": "a", "shown": 0.01, "kept": 0.9, "promised": True}
+    clip_row = {"what": "b", "union": 0.002, "kept": 0.7, "curve": [0.0, 0.001, 0.002]}
     assert background.SCRIPT.misses([good, clip_row]) == []
     bad = [
         {**good, "shown": 0.03},

@@ -213,6 +213,7 @@ def test_what_is_missed_is_told_for_all_clips_together():
     assert len(misses([row(ALL, dropped, [tally([3]), *many])])) == 1, "none may be before the proof"
     assert len(misses([row(ALL, selfie, [tally(body=0.5), *many])])) == 0
     assert "body" in misses([row(ALL, selfie, [tally(body=0.5)])])[0]
+    assert misses([row(ALL, dropped, [tally(body=0.5)])]) == []
     assert "no face" in misses([row(ALL, selfie, [tally(faces=0)])])[0]
 
 

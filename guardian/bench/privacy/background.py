@@ -5,6 +5,7 @@ and clips of people cut out of such photos who move before known rooms. A pixel 
 follows its source (`guardian.bench.privacy.marks`), whatever its colour. In clips it counts for good: what
 matters is what can be gathered over a call (Hilgefort et al., Spying through Virtual Backgrounds, 2021).
 There a band of 3 % of the picture's width around the person is left out; `with edge` counts it too.
+Promised is what photos as stored show and keep, and what clips ever show of the room; the rest is told.
 
 Of the person, `kept` is what is shown outside the covers of faces, `of all` what is shown altogether. The
 photos' outlines were made by a machine that counts things held in the hand as the person.
@@ -38,9 +39,9 @@ from guardian.vision.outline import cover_box
 Bools = npt.NDArray[np.bool_]
 
 MOST_SHOWN = 0.02
-"""Share of the background that photos may show."""
+"""Share of the background that photos as stored may show."""
 LEAST_KEPT = 0.80
-"""Share of the person, outside the covers, that must be shown."""
+"""Share of the person, outside the covers, that photos as stored must show."""
 MOST_UNION = 0.01
 """Share of a room that a clip may ever show."""
 BAND = 0.03
@@ -122,7 +123,7 @@ async def measure(effort: Effort, steps: Steps) -> list[Row]:
     made = clips(photos, effort.clips, _SEED)
     steps.expect(2 * len(chosen) + len(made))
     rows = [
-        await _photos(pair, "photos as stored", chosen, steps),
+        {**await _photos(pair, "photos as stored", chosen, steps), "promised": True},
         await _photos(pair, "photos at 640x480", [one.letterboxed(SIZE) for one in chosen], steps),
     ]
     for clip in made:
@@ -283,12 +284,14 @@ def _percent(share: float | None) -> str | None:
 def _misses(rows: Sequence[Row]) -> list[str]:
     said = []
     for row in rows:
-        if row.get("shown", 0.0) > MOST_SHOWN:
+        if row.get("union", 0.0) > MOST_UNION:
+            said.append(f"{row['what']}: {row['union']:.1%} of the room is shown at some time.")
+        if not row.get("promised"):
+            continue
+        if row["shown"] > MOST_SHOWN:
             said.append(
                 f"{row['what']}: {row['shown']:.1%} of the background is shown, over {MOST_SHOWN:.0%}."
             )
-        if row.get("union", 0.0) > MOST_UNION:
-            said.append(f"{row['what']}: {row['union']:.1%} of the room is shown at some time.")
         if row["kept"] is None or row["kept"] < LEAST_KEPT:
             said.append(f"{row['what']}: less than {LEAST_KEPT:.0%} of the person is kept.")
     return said

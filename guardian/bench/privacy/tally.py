@@ -159,7 +159,9 @@ def misses(rows: Sequence[Row]) -> list[str]:
         if row["before_proof"]:
             said.append(f"{name}: {row['before_proof']} frames are exposed before the first proof.")
         body = row["body_shown"]
-        if row["mode"] == Mode.SELFIE and (body is None or body < BODY_SHOWN):
+        # Of finders that are made to fail less of the person may be shown, but nothing more of the face.
+        promised = row["mode"] == Mode.SELFIE and not row["dropped"]
+        if promised and (body is None or body < BODY_SHOWN):
             part = percent(body, 0) or "nothing"
             said.append(f"{name}: {part} of the body is shown; at least {BODY_SHOWN:.0%} should be.")
     return said
