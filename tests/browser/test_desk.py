@@ -71,9 +71,12 @@ def sit(chromium, office):
 
 
 def until(page, what):
-    """Until an expression is true; asked from outside, as our pages let no text become a script."""
+    """Until an expression is true; asked from outside, as our pages let no text become a script.
+
+    What it is about is not there while another page is on its way.
+    """
     end = time.monotonic() + 60
-    while not page.evaluate(what):
+    while not page.evaluate(f"(() => {{ try {{ return {what} }} catch {{ return false }} }})()"):
         assert time.monotonic() < end, what
         page.wait_for_timeout(20)
 
