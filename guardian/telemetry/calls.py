@@ -28,6 +28,7 @@ _REASONS = {
     "the server is gone": "server_gone",
     "the server stops": "stopping",
     "draining": "draining",
+    "lease lost": "lease_lost",
     "failed": "failed",
 }
 """Why calls end -> the label. What else there may be is `other`: a label is none of a few words for ever."""
