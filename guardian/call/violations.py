@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from guardian.core.calls import CallEventType
@@ -12,6 +12,8 @@ from guardian.core.evidence import SealedClip
 from guardian.core.violations import Status, ViolationChange
 
 _KEPT = 200
+_WORDS_KEPT_S = 300.0
+"""A clip is at most a minute long and half a minute in the writing: after this there is none to come."""
 _MEDIA = "media"
 _TYPES = {
     Status.DETECTED: CallEventType.VIOLATION_DETECTED,
@@ -30,10 +32,17 @@ class _Told:
     change: ViolationChange
     more: Mapping[str, Any]
     evidence: list[dict[str, Any]]
+    short: bool = False
+
+    def shorten(self) -> None:
+        """Forgets each word's own time, which is most of what is held."""
+        self.change = replace(self.change, words=())
+        self.more = {key: value for key, value in self.more.items() if key != "words"}
+        self.short = True
 
 
 class ViolationBook:
-    """Violations of one call, the last 200."""
+    """Violations of one call, the last 200; words of the last five minutes."""
 
     def __init__(self, tell: Tell, budget: Callable[[], Mapping[str, Any]]) -> None:
         """budget: the frame budget as events carry it."""
@@ -52,6 +61,9 @@ class ViolationBook:
         while len(self._told) > _KEPT:
             self._told.popitem(last=False)
         self._raise(kind, told)
+        for old in self._told.values():
+            if not old.short and old.change.t_end < change.t_end - _WORDS_KEPT_S:
+                old.shorten()
 
     def kept(self, clip: SealedClip) -> None:
         """Tells of every violation that a clip belongs to that there is one."""
