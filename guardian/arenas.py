@@ -1,4 +1,4 @@
-"""How many pools of memory the C library keeps for the threads of this process."""
+"""The C library's pools of memory: how many there are, and what they keep of what is free."""
 
 from __future__ import annotations
 
@@ -13,3 +13,13 @@ def keep_arenas(most: int) -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, most)
+
+
+def give_back_freed() -> None:
+    """Lets the machine have what is free in the pools, wherever it lies (malloc_trim(3)).
+
+    It takes milliseconds, in which other threads may wait for memory: never from a thread that stands back.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

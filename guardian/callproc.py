@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
+from guardian.arenas import give_back_freed
 from guardian.call.lane import Lane, process_stands_back, session_stands_back
 from guardian.call.legs import Leg, LegMaker, Sources
 from guardian.call.picture import Eyes
@@ -54,6 +55,7 @@ _AHEAD_S = 110.0
 _AGAIN_S = 0.2
 _LAST_WORDS_S = 6.0
 _LEASE_LOST_S = 60.0
+_GIVE_BACK_S = 30.0
 """After which nobody is expected to extend a lease that is over."""
 _ENDING_NICENESS = 10
 _HAND_OVER_S = 0.0005
@@ -137,12 +139,13 @@ class CallProcess:
     async def run(self) -> None:
         """One request after the other; each is answered beside the next."""
         async with asyncio.TaskGroup() as tasks:
-            beating = tasks.create_task(self._beat())
+            tending = [tasks.create_task(self._beat()), tasks.create_task(_give_back())]
             while (message := await self._link.receive()) is not None:
                 tasks.create_task(self._answer(message, tasks))
             for held in self._calls.values():
                 held.session.end("the server is gone")
-            beating.cancel()
+            for task in tending:
+                task.cancel()
 
     async def _answer(self, message: Mapping[str, Any], tasks: asyncio.TaskGroup) -> None:
         number = message.get("id", 0)
@@ -274,6 +277,13 @@ class CallProcess:
             case Action.USE_RULES:
                 await asyncio.to_thread(held.rules.take, message["rules"])
         return {}
+
+
+async def _give_back() -> None:
+    """A clip in the writing takes its room wherever there is some: each leaves the heap a little larger."""
+    while True:
+        await asyncio.sleep(_GIVE_BACK_S)
+        await asyncio.to_thread(give_back_freed)
 
 
 async def _serve(link_fd: int, making: Making) -> None:
