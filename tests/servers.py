@@ -68,6 +68,17 @@ class Postgres:
                 user=_owner(), cwd=self.folder, stdout=out, stderr=out, start_new_session=True,
             )  # fmt: skip
         wait_for(self.port, self.process, log)
+        until = time.monotonic() + START_S
+        while not self._answers():
+            assert time.monotonic() < until, log.read_text(errors="replace")[-2000:]
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        """It listens before it answers; its own file says when, as `pg_ctl --wait` reads it."""
+        with contextlib.suppress(FileNotFoundError):
+            lines = (self.folder / "data/postmaster.pid").read_text().split()
+            return lines[:1] == [str(self.process.pid)] and lines[-1] == "ready"
+        return False
 
     def kill(self) -> None:
         """All of its processes at once, as when the machine runs out of memory."""
