@@ -205,18 +205,20 @@ class Placement:
         if not self._host.reserve(call_id):
             await _settle(message.nak)
             return
+        answering = False
         try:
-            goes_on = await self._may(session, ident, to)
+            answering = await self._may(session, ident, to)
+            if answering:
+                # Before anything else is waited for: whoever asked has been told to wait for this node.
+                tasks.create_task(self._answer(ident, to, call_id, asked), name=f"placing-{call_id}")
         except Unavailable:
-            goes_on = False
             # If it was heard, somebody waits for this node.
             await self._tell(ident, to, self._host.refuse(HostFull(_UNHEARD, 1)))
-        if not goes_on:
-            self._host.give_back(call_id)
+        finally:
+            # The connection may end, and this with it, wherever something is waited for.
+            if not answering:
+                self._host.give_back(call_id)
         await _settle(message.ack)
-        if not goes_on:
-            return
-        tasks.create_task(self._answer(ident, to, call_id, asked), name=f"placing-{call_id}")
 
     async def _may(self, session: Session, ident: str, to: str) -> bool:
         """Asks whoever waits. Nobody there: nobody waits any more. Unavailable when there is no answer."""

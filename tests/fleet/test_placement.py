@@ -180,6 +180,25 @@ STRANGE = [
 ]
 
 
+def test_no_slot_is_held_for_a_request_whose_connection_was_lost(meet):
+    async def scenario():
+        taker = Member("takes")
+        async with meet(taker):
+            session, asked = taker.broker.session, asyncio.Event()
+
+            async def silent(_):
+                asked.set()
+
+            await session.listen("silent", silent)
+            await session.enqueue(joined({**REQUEST, "headers": [], "client": "", "to": "silent"}), "i")
+            await asked.wait()
+            assert taker.taken == {"c"}
+            await session.client.close()
+            await until(lambda: not taker.taken)
+
+    asyncio.run(scenario())
+
+
 def test_what_cannot_be_read_is_skipped_with_a_line_and_stops_nothing(meet, caplog):
     async def scenario():
         asks, takes = Member("asks", slots=0), Member("takes", slots=2)
