@@ -17,8 +17,9 @@ from guardian.core.dispatch import Answered, Asked
 from guardian.core.errors import CallFailed, GuardianError, HostFull, Unavailable
 from guardian.fleet.broker import Broker, Changed, NobodyThere, Session, plainly
 from guardian.fleet.call_book import CallBook, Kept
-from guardian.fleet.placement import Placement, first_of
+from guardian.fleet.placement import Placement
 from guardian.fleet.registry import Registry
+from guardian.fleet.tasks import until_one_ends
 from guardian.fleet.wire import (
     Garbled,
     answered_from,
@@ -206,7 +207,7 @@ class FleetDispatcher:
 
         self._asking += 1
         try:
-            await first_of(ask(), lost())
+            await until_one_ends(ask(), lost())
         finally:
             self._asking -= 1
         if failed and asked.method not in _SAFE_AGAIN:

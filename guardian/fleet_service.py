@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ from guardian.fleet.broker import Again, Broker, BrokerTarget, Session, Terms
 from guardian.fleet.call_book import CallBook
 from guardian.fleet.placement import Host, Placement
 from guardian.fleet.registry import Hooks, Registry
+from guardian.fleet.tasks import ended, until_one_ends
 from guardian.fleet_dispatch import FleetDispatcher, NodeSlots, refusal
 from guardian.fleet_host import FleetHost
 from guardian.fleet_sweep import Sweep
@@ -41,8 +42,6 @@ from guardian.web.forwarding import answer_here
 _LEAVE_S = 3.0
 _HELD = 10_000
 _NOTICE_S = 0.02
-_CANCEL_S = 2.0
-"""What tidies up after it was cancelled is given so long."""
 _RECORDS_S = 3600.0
 """How much longer than the longest call a record stays after its last change."""
 Tell = Callable[[CallSpec, CallEvent], None]
@@ -114,9 +113,7 @@ class FleetService:
         async with asyncio.TaskGroup() as tasks:
 
             async def serve(session: Session) -> None:
-                async with asyncio.TaskGroup() as parts:
-                    parts.create_task(self._registry.watch(session), name="fleet-watch")
-                    parts.create_task(self._serve(session, tasks), name="fleet-serve")
+                await until_one_ends(self._registry.watch(session), self._serve(session, tasks))
 
             running = [
                 tasks.create_task(self._broker.run(serve), name="fleet-broker"),
@@ -252,18 +249,6 @@ class FleetService:
         if node.state is NodeState.LOST and node.name != self._config.node:
             self._log.warning("a node of the fleet was lost", node=node.name)
         self._sweep.poke()
-
-
-async def ended(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancels tasks until they have ended.
-
-    The client of NATS, and `wait_for` and groups of Python 3.11, lose a cancellation that comes with an
-    answer or an error.
-    """
-    while not all(task.done() for task in tasks):
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks, timeout=_CANCEL_S)
 
 
 def fleet_service(settings: Settings, calls: CallHost, around: Around) -> FleetService:

@@ -28,6 +28,7 @@ from nats.js.errors import BadRequestError, KeyNotFoundError, KeyWrongLastSequen
 from nats.js.kv import KeyValue
 
 from guardian.core.errors import Unavailable
+from guardian.fleet.tasks import until_one_ends
 
 ANSWER_S = 1.5
 """How long the broker may take to answer."""
@@ -336,18 +337,16 @@ class Broker:
 async def _until_closed(work: Awaitable[None], closed: asyncio.Event) -> None:
     """Does the work until it fails or the connection is gone. Unavailable."""
 
-    async def watch() -> None:
+    async def lost() -> None:
         await closed.wait()
         raise Unavailable(_AWAY)
 
-    async def serve() -> None:
+    async def done() -> None:
         await work
         raise Unavailable(_AWAY)
 
     try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(watch(), name="fleet-connection")
-            tasks.create_task(serve(), name="fleet-session")
+        await until_one_ends(lost(), done())
     except* (Unavailable, Changed) as group:
         raise (Unavailable(_AWAY) if group.subgroup(Again) is None else Again()) from group
 

@@ -12,7 +12,7 @@ import logging
 import re
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from guardian.core.dispatch import Answered, Asked
 from guardian.core.errors import GuardianError, HostFull, Unavailable
 from guardian.fleet.broker import ANSWER_S, Broker, NobodyThere, Session, plainly
 from guardian.fleet.registry import Registry
+from guardian.fleet.tasks import until_one_ends
 from guardian.fleet.wire import Garbled, answered_from, answered_head, asked_from, asked_head, joined, parted
 
 logger = logging.getLogger(__name__)
@@ -132,7 +133,7 @@ class Placement:
         """HostFull as soon as every node says that it is full."""
         while not waiting.claimed.is_set():
             await self._some_room()
-            await first_of(waiting.claimed.wait(), self._registry.changed())
+            await until_one_ends(waiting.claimed.wait(), self._registry.changed())
 
     async def _until_answered(self, waiting: _Waiting) -> Answered:
         assert waiting.taker is not None
@@ -141,7 +142,7 @@ class Placement:
                 while waiting.answer is None:
                     if not self._registry.may_live(*waiting.taker):
                         break
-                    await first_of(waiting.answered.wait(), self._registry.changed())
+                    await until_one_ends(waiting.answered.wait(), self._registry.changed())
         except TimeoutError:
             pass
         if waiting.answer is None:
@@ -258,12 +259,3 @@ async def _settle(tell: Callable[[], Awaitable[Any]]) -> None:
             await tell()
     except (nats.errors.Error, OSError, TimeoutError):
         return
-
-
-async def first_of(*waits: Coroutine[Any, Any, object]) -> None:
-    """Returns when one of them has returned; the others are cancelled."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one) for one in waits]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()

@@ -13,9 +13,9 @@ from guardian.core.errors import HostFull, Unavailable
 from guardian.core.nodes import Node, NodeState
 from guardian.fleet.broker import Broker, BrokerTarget, NobodyThere, Terms
 from guardian.fleet.registry import Beside
+from guardian.fleet.tasks import ended, until_one_ends
 from guardian.fleet.wire import Garbled, answered_from, node_from, parted, record_from
 from guardian.fleet_dispatch import NodeSlots
-from guardian.fleet_service import ended
 from guardian.web.forwarding import ANSWER_BYTES, answer_here
 from tests import servers
 
@@ -153,5 +153,42 @@ def test_nobody_there_is_told_apart_from_somebody_who_may_have_heard(broker):
             await over.wait()
             await ended([task])
         assert answers[:2] == [b"x", Unavailable]
+
+    asyncio.run(main())
+
+
+class Failed(Exception):
+    """One of them has failed."""
+
+
+def test_what_is_done_together_ends_though_one_loses_its_cancellation():
+    async def main():
+        lost = []
+
+        async def busy():
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                lost.append(True)
+            await asyncio.sleep(60)
+
+        async def fails():
+            await asyncio.sleep(0.01)
+            raise Failed
+
+        async with asyncio.timeout(20):
+            with pytest.raises(BaseExceptionGroup) as failed:
+                await until_one_ends(busy(), fails())
+        assert failed.group_contains(Failed)
+        assert lost == [True]
+
+        # Whoever waits for them is cancelled, and goes when they have ended.
+        lost.clear()
+        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(until_one_ends(busy(), busy()))
+            await asyncio.sleep(0.01)
+            await ended([waiting])
+        assert waiting.cancelled()
+        assert lost == [True, True]
 
     asyncio.run(main())

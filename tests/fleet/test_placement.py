@@ -20,6 +20,7 @@ from guardian.fleet.broker import Broker, BrokerTarget, Terms
 from guardian.fleet.call_book import CallBook, Unreadable
 from guardian.fleet.placement import Host, Placement
 from guardian.fleet.registry import Hooks, Registry
+from guardian.fleet.tasks import until_one_ends
 from guardian.fleet.wire import joined, node_from, record_to_bytes
 from guardian.fleet_dispatch import refusal
 from guardian.fleet_sweep import Sweep
@@ -88,9 +89,7 @@ class Member:
             async with asyncio.TaskGroup() as tasks:
 
                 async def serve(session):
-                    async with asyncio.TaskGroup() as parts:
-                        parts.create_task(self.registry.watch(session))
-                        parts.create_task(self.placement.serve(session, tasks))
+                    await until_one_ends(self.registry.watch(session), self.placement.serve(session, tasks))
 
                 tasks.create_task(self.broker.run(serve))
                 tasks.create_task(self.registry.keep())
