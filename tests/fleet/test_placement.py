@@ -16,12 +16,12 @@ from guardian.core.calls import CallSpec
 from guardian.core.dispatch import Answered, Asked
 from guardian.core.errors import HostFull, Unavailable
 from guardian.core.nodes import MARGIN, Node, NodeState
-from guardian.fleet.broker import Broker, BrokerTarget, Terms
+from guardian.fleet.broker import Broker, BrokerTarget, Changed, Terms
 from guardian.fleet.call_book import CallBook, Unreadable
 from guardian.fleet.placement import Host, Placement
 from guardian.fleet.registry import Hooks, Registry
 from guardian.fleet.tasks import until_one_ends
-from guardian.fleet.wire import joined, node_from, record_to_bytes
+from guardian.fleet.wire import joined, lost, node_from, node_to_bytes, record_to_bytes
 from guardian.fleet_dispatch import refusal
 from guardian.fleet_sweep import Sweep
 from guardian.store.database import StoreConfig
@@ -160,6 +160,40 @@ def test_a_call_whose_opening_kills_its_node_is_answered_once_and_opened_once(me
             with pytest.raises(Unavailable, match="another call_id"):
                 await asks.placement.place("poison", ASKED)
             assert sum(len(one.answered) for one in fatal) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_node_that_was_fenced_asks_again_though_others_say_much_in_that_moment(meet):
+    async def scenario():
+        asks, talks = Member("asks", slots=0), Member("talks", slots=100)
+        async with meet(asks, talks), asyncio.timeout(60):
+
+            async def talk():
+                while True:
+                    talks.registry.poke()
+                    await asyncio.sleep(0.005)
+
+            async def fence(incarnation):
+                while asks.registry.incarnation == incarnation:
+                    with suppress(Unavailable, Changed):
+                        nodes = asks.broker.session.nodes
+                        entry = await nodes.get("asks")
+                        value = node_to_bytes(lost(node_from("asks", entry.value)))
+                        await nodes.update("asks", value, entry.revision)
+                    await asyncio.sleep(0.05)
+
+            async with asyncio.TaskGroup() as tasks:
+                talking = tasks.create_task(talk())
+                for number in range(20):
+                    await fence(asks.registry.incarnation)
+                    answered = None
+                    while answered is None:
+                        # It may be asked between two connections.
+                        with suppress(Unavailable, HostFull):
+                            answered = await asks.placement.place(f"call-{number}", ASKED)
+                        await asyncio.sleep(0.05)
+                talking.cancel()
 
     asyncio.run(scenario())
 
