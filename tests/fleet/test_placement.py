@@ -185,7 +185,7 @@ def test_a_node_that_was_fenced_asks_again_though_others_say_much_in_that_moment
 
             async with asyncio.TaskGroup() as tasks:
                 talking = tasks.create_task(talk())
-                for number in range(20):
+                for number in range(5):
                     await fence(asks.registry.incarnation)
                     answered = None
                     while answered is None:
