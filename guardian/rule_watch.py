@@ -48,7 +48,6 @@ class RuleWatch:
     async def run(self, host: CallHost) -> None:
         """Looks and hands out until cancelled; the event loop only waits."""
         async with asyncio.TaskGroup() as giving:
-            await self._foretell(host)
             while True:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_EVERY_S):
@@ -58,13 +57,13 @@ class RuleWatch:
                     edit = await asyncio.to_thread(self._keeper.look)
                     self._note(edit)
                     if edit is Edit.TAKEN:
-                        await self._foretell(host)
+                        await self.foretell(host)
                     await self._hand_out(host, giving)
                 except Exception as error:  # noqa: BLE001 - the server must not end by this; old rules hold
                     self._log.error("the rules could not be looked after", cause=type(error).__name__)
 
-    async def _foretell(self, host: CallHost) -> None:
-        """Tells what most calls will begin with."""
+    async def foretell(self, host: CallHost) -> None:
+        """Tells what most calls will begin with; packing rules takes long and keeps others waiting."""
         host.expect(await asyncio.to_thread(self._keeper.packed, Caller("")))
 
     def _note(self, edit: Edit) -> None:
