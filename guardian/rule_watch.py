@@ -45,6 +45,14 @@ class RuleWatch:
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._wake.set)
 
+    async def begin(self, host: CallHost, tasks: asyncio.TaskGroup) -> asyncio.Task[None]:
+        """Tells what most calls will begin with, then looks and hands out beside others.
+
+        To be waited for before anybody may ask for calls: packing rules keeps all others waiting.
+        """
+        await self._foretell(host)
+        return tasks.create_task(self.run(host), name="rules")
+
     async def run(self, host: CallHost) -> None:
         """Looks and hands out until cancelled; the event loop only waits."""
         async with asyncio.TaskGroup() as giving:
@@ -57,13 +65,13 @@ class RuleWatch:
                     edit = await asyncio.to_thread(self._keeper.look)
                     self._note(edit)
                     if edit is Edit.TAKEN:
-                        await self.foretell(host)
+                        await self._foretell(host)
                     await self._hand_out(host, giving)
                 except Exception as error:  # noqa: BLE001 - the server must not end by this; old rules hold
                     self._log.error("the rules could not be looked after", cause=type(error).__name__)
 
-    async def foretell(self, host: CallHost) -> None:
-        """Tells what most calls will begin with; packing rules takes long and keeps others waiting."""
+    async def _foretell(self, host: CallHost) -> None:
+        """Tells what most calls will begin with."""
         host.expect(await asyncio.to_thread(self._keeper.packed, Caller("")))
 
     def _note(self, edit: Edit) -> None:

@@ -227,9 +227,7 @@ class _Server:
             try:
                 async with make_host(self.work, self.publish) as host:
                     self.host = host
-                    # Before anybody may ask for calls: the first of a burst would wait for it.
-                    await self.rules.foretell(host)
-                    side.append(tasks.create_task(self.rules.run(host), name="rules"))
+                    side.append(await self.rules.begin(host, tasks))
                     if self.settings.fleet.url:
                         self.fleet = fleet_service(self.settings, host, self._around_fleet())
                     door.app = self._app(host)
