@@ -55,8 +55,8 @@ _AHEAD_S = 110.0
 _AGAIN_S = 0.2
 _LAST_WORDS_S = 6.0
 _LEASE_LOST_S = 60.0
-_GIVE_BACK_S = 30.0
 """After which nobody is expected to extend a lease that is over."""
+_GIVE_BACK_S = 30.0
 _ENDING_NICENESS = 10
 _HAND_OVER_S = 0.0005
 """After which a thread that runs Python lets another go on that waits. A picture takes some fifty calls of
