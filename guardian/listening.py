@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 import uvicorn
@@ -53,9 +53,12 @@ async def starting(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class Door:
-    """Whoever is at the port. app: who answers; `starting` until there is somebody else."""
+    """Whoever is at the port. app: who answers; `starting` until there is somebody else.
 
-    def __init__(self) -> None:
+    proxies: addresses and networks whose word on who asks is taken (X-Forwarded-For, X-Forwarded-Proto).
+    """
+
+    def __init__(self, proxies: Sequence[str] = ()) -> None:
         self.app: ASGIApp = starting
         self._web = _Web(
             uvicorn.Config(
@@ -66,7 +69,8 @@ class Door:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,
+                proxy_headers=bool(proxies),
+                forwarded_allow_ips=list(proxies),
                 timeout_graceful_shutdown=2,
                 timeout_keep_alive=10,
             )
@@ -98,10 +102,10 @@ class Door:
 
 
 @asynccontextmanager
-async def answering(listener: socket.socket) -> AsyncIterator[Door]:
-    """Requests are taken while inside."""
+async def answering(listener: socket.socket, proxies: Sequence[str] = ()) -> AsyncIterator[Door]:
+    """Requests are taken while inside. proxies: as `Door` has it."""
     async with asyncio.TaskGroup() as tasks:
-        door = Door()
+        door = Door(proxies)
         serving = tasks.create_task(door.serve(listener), name="http")
         try:
             await door.open()

@@ -67,10 +67,10 @@ def shell_user() -> str:
 
 def usual_tenant(settings: Settings) -> str:
     """The platform meant when none is named. ConfigError when it could be several."""
-    keys = KeyFile(settings.api_keys_path)
-    if keys.keyless():
+    keys = KeyFile(settings.api_keys_path).all()
+    if not keys:
         return LOCAL_TENANT
-    tenants = sorted({key.tenant for key in keys.all() if key.revoked_at is None})
+    tenants = sorted({key.tenant for key in keys if key.revoked_at is None})
     if len(tenants) != 1:
         raise ConfigError(
             f"Say with --tenant whose account this is: {', '.join(tenants) or 'no key is valid'}."

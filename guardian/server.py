@@ -122,7 +122,7 @@ async def serving(
             f"Without API keys Guardian listens on this machine only, not on {settings.server.host}: "
             "make a key with `guardian keys init`, or use --host 127.0.0.1."
         )
-    settings.fleet.check(settings.store.url, keys.keyless())
+    settings.fleet.check(settings.store.url, not keys.all())
     listener = listen(settings.server.host, settings.server.port)
     with contextlib.ExitStack() as undo:
         undo.callback(listener.close)
@@ -130,7 +130,7 @@ async def serving(
         undo.callback(lock.close)
         departure = departure or Departure(0.0, settings.server.stop_s, Ending())
         try:
-            async with answering(listener) as door:
+            async with answering(listener, settings.server.trusted_proxies) as door:
                 # A store that is brought up to date, or is far away, takes its time.
                 database = await asyncio.to_thread(open_store, settings.store_config())
                 undo.callback(database.close)
@@ -301,7 +301,7 @@ class _Server:
             self.fleet.hear(event)
 
     def _app(self, host: CallHost) -> ASGIApp:
-        self.calls = CallCollector(self._statuses, host.capacity, self.relay.pending)
+        self.calls = CallCollector(self._statuses, host.capacity, self._own, self.relay.pending)
         self.metrics.watch(self.calls)
         if isinstance(host, Processes):
             self.metrics.watch(ProcessCollector(host))
@@ -354,7 +354,7 @@ class _Server:
         return with_credentials(work.media, work.limits, time.time(), secrets.token_hex(8)).ice_servers
 
     def _tenants(self) -> frozenset[str]:
-        return frozenset(key.tenant for key in self.keys.all() if key.revoked_at is None)
+        return frozenset(key.tenant for key in self.keys.known() if key.revoked_at is None)
 
     def _rules_changed(self, tenant: str, file: str) -> None:
         self.log.info("a rule file was changed by the API", tenant=tenant, file=file)

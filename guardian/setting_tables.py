@@ -57,6 +57,7 @@ class ServerSettings(Section):
     region: str = Field(default="local", pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
     event_type_prefix: str = Field(default="com.example.guardian", pattern=r"^[a-z0-9]+(\.[a-z0-9-]+)*$")
     allowed_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     max_body_bytes: int = Field(default=262_144, ge=1024, le=16_777_216)
     body_timeout_s: float = Field(default=10.0, gt=0, le=120)
     requests_per_s: float = Field(default=50.0, gt=0)
@@ -65,6 +66,18 @@ class ServerSettings(Section):
     stop_s: float = Field(default=15.0, gt=0, le=600)
     demo_page: bool = True
     demo_sample: str = ""
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for one in proxies:
+            try:
+                ipaddress.ip_network(one)
+            except ValueError as error:
+                raise ValueError(
+                    f"`{one}` is no address and no network, as 10.0.0.7 or 10.0.0.0/8"
+                ) from error
+        return proxies
 
     @property
     def loopback(self) -> bool:

@@ -1,10 +1,13 @@
 """`guardian doctor` tells those who run a server what is not well, and what to do."""
 
+import json
 import socket
 import threading
 
 import pytest
+from typer.testing import CliRunner
 
+from guardian.cli import app
 from guardian.commands.checks import Verdict
 from guardian.commands.doctor_host import examine_host
 from guardian.settings import load
@@ -88,3 +91,14 @@ def test_what_is_no_broker_for_a_fleet_is_told(said, found_like):
 
 def test_a_broker_that_does_not_answer_is_told():
     assert broker(servers.free_port()).verdict is Verdict.FAIL
+
+
+def test_settings_that_cannot_be_used_are_told_among_all_checks(tmp_path):
+    path = tmp_path / "settings.toml"
+    path.write_text("[server]\nprot = 8080\n")
+    done = CliRunner().invoke(app, ["doctor", "--json", "--config", str(path)])
+    told = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert told["settings"]["verdict"] == "fail"
+    assert "prot" in told["settings"]["advice"]
+    assert "python" in told
+    assert done.exit_code == 1

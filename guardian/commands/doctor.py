@@ -15,9 +15,8 @@ import typer
 
 from guardian.commands.checks import Check, Verdict
 from guardian.core.errors import GuardianError, ModelMissing, Unavailable
-from guardian.telemetry.machine import machine
+from guardian.telemetry.machine import machine, memory_left
 
-MIB = 1 << 20
 CALL_MIB = 350
 """Memory of one call at 640x480 (`guardian bench call`)."""
 IMPORT_S = 60.0
@@ -80,7 +79,7 @@ def examine(port: int | None, config: Path | None) -> Iterator[Check]:
     yield from _weights()
     yield from _second_opinions(config)
     yield _evidence(config)
-    yield _port(port, config)
+    yield from _port(port, config)
     yield from _host(config)
     yield _browser()
 
@@ -99,19 +98,13 @@ def _cores() -> Check:
 
 
 def _memory() -> Check:
-    lines = _words("/proc/meminfo", 1 << 16)
-    free = int(lines[lines.index("MemAvailable:") + 1]) // 1024 if "MemAvailable:" in lines else None
-    limit = _words("/sys/fs/cgroup/memory.max", 1)
-    used = _words("/sys/fs/cgroup/memory.current", 1)
-    if limit and used and limit[0] != "max":
-        left = (int(limit[0]) - int(used[0])) // MIB
-        free = left if free is None else min(free, left)
+    free = memory_left()
     if free is None:
         return Check("memory", Verdict.WARN, "not known on this system", "Give Guardian 1 GiB or more.")
     if free < CALL_MIB:
         advice = f"Free some memory or raise the limit: a call takes up to {CALL_MIB} MiB."
-        return Check("memory", Verdict.WARN, f"{free} MiB free", advice)
-    return Check("memory", Verdict.OK, f"{free} MiB free")
+        return Check("memory", Verdict.WARN, f"{free:.0f} MiB free", advice)
+    return Check("memory", Verdict.OK, f"{free:.0f} MiB free")
 
 
 def _slots(config: Path | None) -> Check:
@@ -238,10 +231,13 @@ def _evidence(config: Path | None) -> Check:
     return Check("evidence", Verdict.OK, f"sealed to {ring.sealing.id}")
 
 
-def _port(wanted: int | None, config: Path | None) -> Check:
+def _port(wanted: int | None, config: Path | None) -> Iterator[Check]:
     from guardian.settings import load
 
-    port = load(config).server.port if wanted is None else wanted
+    try:
+        port = load(config).server.port if wanted is None else wanted
+    except GuardianError:
+        return  # What is wrong with the settings is told as a check of its own.
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -249,8 +245,9 @@ def _port(wanted: int | None, config: Path | None) -> Check:
         except OSError:
             other = port + 1 if port < 65535 else port - 1
             advice = f"Another program uses it: stop that, or run `guardian serve --port {other}`."
-            return Check("port", Verdict.WARN, f"{port} is taken", advice)
-    return Check("port", Verdict.OK, f"{port} is free")
+            yield Check("port", Verdict.WARN, f"{port} is taken", advice)
+            return
+    yield Check("port", Verdict.OK, f"{port} is free")
 
 
 def _host(config: Path | None) -> Iterator[Check]:
@@ -274,14 +271,6 @@ def _browser() -> Check:
             return Check("browser", Verdict.OK, path)
     advice = "The demo page opens in a browser on another machine just as well; browser tests are skipped."
     return Check("browser", Verdict.WARN, "none found", advice)
-
-
-def _words(path: str, words: int) -> list[str]:
-    """The first words of a small system file; none where it is not there."""
-    try:
-        return Path(path).read_text(encoding="ascii", errors="replace").split()[:words]
-    except OSError:
-        return []
 
 
 def _show(check: Check) -> None:

@@ -29,6 +29,7 @@ def init(data: Data = None, tenant: Tenant = "default") -> None:
 
     from guardian.core.errors import ConfigError
     from guardian.evidence.keyfile import EvidenceKeyFile
+    from guardian.ownership import handing_over
     from guardian.settings import load
 
     keys = _file(data)
@@ -36,15 +37,17 @@ def init(data: Data = None, tenant: Tenant = "default") -> None:
     evidence = EvidenceKeyFile(data / "evidence.key" if data is not None else load().evidence_key_path)
     if keys.all() and evidence.ring() is not None:
         raise ConfigError(f"{keys.path} has keys already; `guardian keys add --tenant T` makes one more.")
-    if not keys.all():
-        _made(*keys.add(_name(tenant)))
-    secret = keys.path.with_name("webhook.secret")
-    if not secret.exists():
-        _keep(secret, f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}")
-        typer.echo(f"A secret for signing webhooks is in {secret}.", err=True)
-    if evidence.ring() is None:
-        evidence.create()
-        typer.echo(f"A key for evidence is in {evidence.path}; without it no clip can be opened.", err=True)
+    with handing_over(keys.path.parent, evidence.path.parent):
+        if not keys.all():
+            _made(*keys.add(_name(tenant)))
+        secret = keys.path.with_name("webhook.secret")
+        if not secret.exists():
+            _keep(secret, f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}")
+            typer.echo(f"A secret for signing webhooks is in {secret}.", err=True)
+        if evidence.ring() is None:
+            evidence.create()
+            told = f"A key for evidence is in {evidence.path}; without it no clip can be opened."
+            typer.echo(told, err=True)
 
 
 @app.command()
@@ -53,19 +56,25 @@ def turn(data: Data = None) -> None:
     import secrets
 
     from guardian.core.errors import ConfigError
+    from guardian.ownership import handing_over
 
     path = _file(data).path.with_name("turn.secret")
     if path.exists():
         raise ConfigError(f"{path} exists already; move it away first, and tell the TURN server.")
-    # Letters and figures only: it also stands in the TURN server's own settings.
-    _keep(path, secrets.token_hex(32))
+    with handing_over(path.parent):
+        # Letters and figures only: it also stands in the TURN server's own settings.
+        _keep(path, secrets.token_hex(32))
     typer.echo(f"A secret for TURN is in {path}; coturn takes it as static-auth-secret.", err=True)
 
 
 @app.command()
 def add(tenant: Tenant, data: Data = None) -> None:
     """Make a key for a tenant."""
-    _made(*_file(data).add(_name(tenant)))
+    from guardian.ownership import handing_over
+
+    keys = _file(data)
+    with handing_over(keys.path.parent):
+        _made(*keys.add(_name(tenant)))
 
 
 @app.command("list")
@@ -85,7 +94,11 @@ def revoke(
     key: Annotated[str, typer.Argument(help="The key's id, from `keys list`.")], data: Data = None
 ) -> None:
     """End a key's validity at once, also on a running server."""
-    ended = _file(data).revoke(key)
+    from guardian.ownership import handing_over
+
+    keys = _file(data)
+    with handing_over(keys.path.parent):
+        ended = keys.revoke(key)
     typer.echo(f"{ended.id} of {ended.tenant} is revoked.")
 
 
@@ -109,12 +122,18 @@ def rotate(
     from rich.progress import Progress
 
     from guardian.evidence_offline import changing_keys, clips_in, make_key, seal_all
+    from guardian.ownership import handing_over
     from guardian.people_offline import shell_user
     from guardian.settings import load
 
     settings = load(config, {} if data is None else {"data_dir": str(data)})
     clips_in(settings)  # Before a key is made: there has to be a store.
-    with changing_keys(settings), Progress(console=Console(stderr=True), transient=True) as progress:
+    folder = settings.evidence_key_path.parent
+    with (
+        handing_over(folder),
+        changing_keys(settings),
+        Progress(console=Console(stderr=True), transient=True) as progress,
+    ):
         if not resume:
             make_key(settings)
         task = progress.add_task("files", total=None)

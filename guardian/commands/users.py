@@ -156,11 +156,12 @@ def password(name: Name, config: Config = None, data: Data = None) -> None:
 
 @contextmanager
 def _people(config: Path | None, data: Path | None) -> Iterator[tuple[Settings, OfflinePeople]]:
+    from guardian.ownership import handing_over
     from guardian.people_offline import opened_people
     from guardian.settings import load
 
     settings = load(config, {} if data is None else {"data_dir": str(data)})
-    with opened_people(settings) as offline:
+    with handing_over(settings.data_path), opened_people(settings) as offline:
         yield settings, offline
 
 

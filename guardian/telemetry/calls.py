@@ -10,6 +10,7 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from guardian.core import readiness
 from guardian.core.frames import State
 from guardian.core.latency import EDGES_MS
 from guardian.telemetry.counting import KINDS, Buckets, Status, Sums, Times, part
@@ -17,6 +18,7 @@ from guardian.telemetry.counting import KINDS, Buckets, Status, Sums, Times, par
 Statuses = Callable[[], Iterable[Mapping[str, Any]]]
 Pending = Callable[[], Mapping[tuple[str, str], int]]
 Capacity = Callable[[], tuple[int, int]]
+Ready = Callable[[], readiness.Readiness]
 
 _QUANTILES = ("p50", "p95", "p99")
 _REASONS = {
@@ -41,9 +43,10 @@ class CallCollector(Collector):
     `guardian.core.latency.EDGES_MS`, and what `guardian.telemetry.counting` reads. It is asked from threads.
     """
 
-    def __init__(self, statuses: Statuses, capacity: Capacity, pending: Pending) -> None:
+    def __init__(self, statuses: Statuses, capacity: Capacity, ready: Ready, pending: Pending) -> None:
         self._statuses = statuses
         self._capacity = capacity
+        self._ready = ready
         self._pending = pending
         self._lock = threading.Lock()
         self._sums = tuple(Sums(kind) for kind in KINDS)
@@ -69,6 +72,8 @@ class CallCollector(Collector):
         taken, slots = self._capacity()
         yield GaugeMetricFamily("guardian_call_slots_taken", "Calls running", value=taken)
         yield GaugeMetricFamily("guardian_call_slots", "Calls this host can run", value=slots)
+        draining = self._ready().status is readiness.Status.DRAINING
+        yield GaugeMetricFamily("guardian_draining", "1 while it ends: it takes no calls", value=draining)
         waiting = GaugeMetricFamily(
             "guardian_outbox_events", "Events not yet delivered", labels=["sink", "state"]
         )

@@ -18,6 +18,12 @@ _UNIFIED = ("", "unified")
 _UNLIMITED = 1 << 60
 """Version 1 writes a number near 2^63 where nothing is limited."""
 
+_ACCOUNTS = (
+    ("", ("memory.max", "memory.high"), "memory.current", "inactive_file"),
+    ("memory", ("memory.limit_in_bytes",), "memory.usage_in_bytes", "total_inactive_file"),
+)
+"""Controller, limits, what is taken, and what of it is pages of files nobody uses."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bound:
@@ -43,6 +49,32 @@ def machine(root: Path = Path("/"), affinity: int | None = None) -> Machine:
     return Machine(cores, memory)
 
 
+def memory_left(root: Path = Path("/")) -> float | None:
+    """MB this process and those beside it may still take; None where the system does not say.
+
+    What a control group keeps of files is given back when room is needed, as MemAvailable has it: it is free.
+    """
+    words = _text(root / "proc/meminfo").split()
+    left = [int(words[words.index("MemAvailable:") + 1]) / 1024] if "MemAvailable:" in words else []
+    for controller, limits, used, pages in _ACCOUNTS:
+        for group in _groups(root, controller):
+            taken = _text(group / used)
+            limit = min((_number(group / name) for name in limits), default=_UNLIMITED)
+            if taken.isdecimal() and limit < _UNLIMITED:
+                left.append((limit - int(taken) + _files(group, pages)) / _MIB)
+    return max(0.0, min(left)) if left else None
+
+
+def _number(path: Path) -> int:
+    text = _text(path)
+    return int(text) if text.isdecimal() else _UNLIMITED
+
+
+def _files(group: Path, name: str) -> int:
+    words = _text(group / "memory.stat").split()
+    return int(words[words.index(name) + 1]) if name in words else 0
+
+
 def _processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -62,11 +94,12 @@ def _quotas(root: Path) -> Iterator[Bound]:
 
 
 def _limits(root: Path) -> Iterator[Bound]:
-    for controller, name in (("", "memory.max"), ("", "memory.high"), ("memory", "memory.limit_in_bytes")):
-        for group in _groups(root, controller):
-            limit = _text(group / name)
-            if limit.isdecimal() and int(limit) < _UNLIMITED:
-                yield Bound(int(limit) / _MIB, f"{name} of its control group")
+    for controller, limits, _, _ in _ACCOUNTS:
+        for name in limits:
+            for group in _groups(root, controller):
+                limit = _number(group / name)
+                if limit < _UNLIMITED:
+                    yield Bound(limit / _MIB, f"{name} of its control group")
 
 
 def _whole(root: Path) -> Iterator[Bound]:

@@ -16,6 +16,8 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from guardian.core.calls import CallEventType
+
 # When each series began is asked by nobody, and would double what is sent.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
 
@@ -74,6 +76,7 @@ class Metrics:
             ["outcome"],
             registry=self._registry,
         )
+        self._begin_at_zero()
         self.clips_overdue = Gauge(
             "guardian_evidence_overdue",
             "1 while what has expired cannot be erased; nobody can read it",
@@ -97,6 +100,14 @@ class Metrics:
             "1 while the rule files cannot be used and older rules are in force",
             registry=self._registry,
         )
+
+    def _begin_at_zero(self) -> None:
+        """What first shows at 1 has not risen for Prometheus: an alarm would miss the first loss."""
+        for outcome in ("kept", "lost", "erased", "forgotten"):
+            self.clips.labels(outcome)
+        for kind in CallEventType:
+            for outcome in ("refused", "lost"):
+                self.events.labels(kind.value, outcome)
 
     def watch(self, collector: Collector) -> None:
         """Adds something that is asked at each scrape."""

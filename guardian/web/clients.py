@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 from guardian.core.errors import HostFull
 from guardian.core.rate import Rates
 from guardian.core.readiness import Status
+from guardian.core.slowing import place
 from guardian.web.access import Caller
 from guardian.web.parts import Parts
 from guardian.web.problems import Problem
@@ -19,10 +20,10 @@ _FULL = "Guardian takes no calls now; use another instance."
 
 
 def client_of(connection: HTTPConnection, caller: Caller | None) -> str:
-    """Who is counted: an API key, else an address."""
+    """Who is counted: an API key, else an address (of an IPv6 one what a subscriber has)."""
     if caller is not None and caller.key_id is not None:
         return f"key:{caller.key_id}"
-    return f"peer:{connection.client.host if connection.client else ''}"
+    return f"peer:{place(connection.client.host if connection.client else '')}"
 
 
 def room(parts: Parts) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import secrets
 from dataclasses import asdict, dataclass, replace
@@ -13,6 +14,7 @@ from pathlib import Path
 from guardian.core.errors import ConfigError, Unavailable
 
 _PREFIX = "gk_"
+_log = logging.getLogger("guardian.keys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,11 @@ class KeyFile:
         self._stamp: tuple[int, int] | None = None
         self._keys: tuple[ApiKey, ...] = ()
         self._keyed = False
+        self._unread = False
 
     def keyless(self) -> bool:
         """True while there has never been a key. Revoking the last key, or losing the file, opens nothing."""
-        self._keyed = self._keyed or bool(self.all())
+        self._keyed = self._keyed or bool(self.known()) or self._unread
         return not self._keyed
 
     def all(self) -> tuple[ApiKey, ...]:
@@ -59,10 +62,22 @@ class KeyFile:
             ) from error
         return self._keys
 
+    def known(self) -> tuple[ApiKey, ...]:
+        """As `all`; while the file cannot be read what it was before: a slip of the pen ends no call."""
+        try:
+            keys = self.all()
+        except ConfigError as error:
+            if not self._unread:
+                _log.error("%s Until then the keys of before hold.", error)
+            self._unread = True
+            return self._keys
+        self._unread = False
+        return keys
+
     def find(self, token: str) -> ApiKey | None:
         """The valid key a caller has shown, or None."""
         digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
-        for key in self.all():
+        for key in self.known():
             if secrets.compare_digest(key.sha256, digest):
                 return None if key.revoked_at else key
         return None

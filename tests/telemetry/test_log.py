@@ -6,12 +6,15 @@ import pytest
 
 from guardian.core.calls import CallSpec
 from guardian.core.latency import Latencies
+from guardian.core.readiness import Readiness, Status
 from guardian.core.violations import Role
 from guardian.telemetry import log
 from guardian.telemetry.call_lines import told_as_over, told_as_taken
 from guardian.telemetry.calls import CallCollector
 from guardian.telemetry.metrics import Metrics
 from guardian.telemetry.repeats import MOST, WINDOW_S, Quiet
+
+READY = Readiness(Status.READY)
 
 
 @pytest.fixture
@@ -58,7 +61,9 @@ def test_stage_times_of_the_live_calls_are_in_the_metrics():
         "histograms": latencies.histograms(),
     }
     metrics = Metrics()
-    calls = CallCollector(lambda: [status, status], lambda: (2, 4), lambda: {("file", "dead"): 1})
+    calls = CallCollector(
+        lambda: [status, status], lambda: (2, 4), lambda: READY, lambda: {("file", "dead"): 1}
+    )
     metrics.watch(calls)
     text = metrics.render()[0].decode()
     assert 'guardian_calls{state="armed"} 2.0' in text
@@ -72,7 +77,7 @@ def test_stage_times_of_the_live_calls_are_in_the_metrics():
 
 def test_hits_of_rules_in_shadow_are_counted_over_calls_and_their_end():
     live = [{"rules": {"ruleset": "default@x", "shadow_hits": {"contact.add": 2}}}, {"rules": {}}, {}]
-    metrics, calls = Metrics(), CallCollector(lambda: live, lambda: (1, 2), dict)
+    metrics, calls = Metrics(), CallCollector(lambda: live, lambda: (1, 2), lambda: READY, dict)
     metrics.watch(calls)
     calls.retire({"rules": {"shadow_hits": {"contact.add": 1, "payment.wallet": 4}}})
     text = metrics.render()[0].decode()

@@ -1,6 +1,6 @@
 """What a container may use, from trees of files as systems have them."""
 
-from guardian.telemetry.machine import machine
+from guardian.telemetry.machine import machine, memory_left
 
 MEMINFO = "MemTotal:        8388608 kB\nMemFree:  1024 kB\n"
 
@@ -102,3 +102,44 @@ def test_files_that_make_no_sense_say_nothing(tmp_path):
 def test_a_system_that_says_nothing(tmp_path):
     assert found(tmp_path) == (8, None)
     assert machine().cores.value > 0
+
+
+AVAILABLE = {"proc/meminfo": MEMINFO + "MemAvailable:    4194304 kB\n"}
+
+
+def test_what_is_left_on_a_machine_without_limits(tmp_path):
+    assert memory_left(tree(tmp_path, **AVAILABLE)) == 4096
+    assert memory_left(tmp_path / "elsewhere") is None
+
+
+def test_what_is_left_in_a_group_counts_pages_of_files_as_free(tmp_path):
+    top = "sys/fs/cgroup/system.slice"
+    tree(
+        tmp_path,
+        **AVAILABLE,
+        **{
+            "proc/self/cgroup": "0::/system.slice/guardian.service\n",
+            f"{top}/guardian.service/memory.max": "max\n",
+            f"{top}/guardian.service/memory.current": str(100 << 20),
+            f"{top}/memory.max": str(1 << 30),
+            f"{top}/memory.high": str(768 << 20),
+            f"{top}/memory.current": str(500 << 20),
+            f"{top}/memory.stat": f"anon 1\ninactive_file {200 << 20}\nactive_file 7\n",
+        },
+    )
+    assert memory_left(tmp_path) == 768 - 500 + 200
+
+
+def test_what_is_left_in_a_group_of_version_1(tmp_path):
+    top = "sys/fs/cgroup/memory/docker/c1"
+    tree(
+        tmp_path,
+        **AVAILABLE,
+        **{
+            "proc/self/cgroup": "4:memory:/docker/c1\n",
+            f"{top}/memory.limit_in_bytes": str(256 << 20),
+            f"{top}/memory.usage_in_bytes": str(300 << 20),
+            f"{top}/memory.stat": f"inactive_file 5\ntotal_inactive_file {20 << 20}\n",
+        },
+    )
+    assert memory_left(tmp_path) == 0

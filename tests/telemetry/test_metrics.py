@@ -9,16 +9,20 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from guardian.call.tally import Tally, lapses_by_part
+from guardian.core.calls import CallEventType
 from guardian.core.config import WorkConfig
 from guardian.core.frames import State
 from guardian.core.lapses import LapseBook
 from guardian.core.latency import Latencies
 from guardian.core.notes import Part
+from guardian.core.readiness import Readiness, Status
 from guardian.fleet.supervisor import Supervisor
 from guardian.telemetry.calls import CallCollector
 from guardian.telemetry.fleet import FleetCollector, FleetFigures
 from guardian.telemetry.metrics import Metrics
 from guardian.telemetry.processes import ProcessCollector, Processes
+
+READY = Readiness(Status.READY)
 
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 ROW = re.compile(r"\| `(\w+)` \| (\w+) \|([^|]*)\|[^|]+\|[^|]+\|[^|]*\|$", re.M)
@@ -71,8 +75,11 @@ class Exposed:
 
     def __init__(self):
         self.live = []
+        self.ready = READY
         self.metrics = Metrics()
-        self.calls = CallCollector(lambda: self.live, lambda: (1, 2), lambda: {("file", "dead"): 1})
+        self.calls = CallCollector(
+            lambda: self.live, lambda: (1, 2), lambda: self.ready, lambda: {("file", "dead"): 1}
+        )
         self.metrics.watch(self.calls)
         self.metrics.watch(ProcessCollector(Host()))
         self.metrics.watch(FleetCollector(lambda: FleetFigures(4.0, True, {"ready": 2}, {"full": 1}, 1, 0)))
@@ -168,3 +175,18 @@ def test_the_host_of_a_server_tells_of_its_processes():
     host = Supervisor(WorkConfig(), lambda spec, event: None)
     assert isinstance(host, Processes)
     assert "crash" in set(map(str, host.deaths))
+
+
+def test_what_can_be_lost_is_at_zero_before_it_is(exposed):
+    text = Metrics().render()[0].decode()
+    for outcome in ("kept", "lost", "erased", "forgotten"):
+        assert f'guardian_evidence_clips_total{{outcome="{outcome}"}} 0.0' in text
+    for kind in CallEventType:
+        for outcome in ("refused", "lost"):
+            assert f'guardian_events_total{{outcome="{outcome}",type="{kind.value}"}} 0.0' in text
+
+
+def test_a_server_that_ends_says_so(exposed):
+    assert exposed.sample("guardian_draining") == 0
+    exposed.ready = Readiness(Status.DRAINING)
+    assert exposed.sample("guardian_draining") == 1

@@ -1,10 +1,15 @@
+import os
 import stat
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from typer.testing import CliRunner
 
 from guardian.cli import app
 from guardian.core.errors import ConfigError
+from guardian.ownership import handing_over
 from guardian.web.keyfile import KeyFile
 
 
@@ -124,3 +129,53 @@ def test_a_configured_page_may_post_offers(serve):
 def test_without_keys_only_this_machine_is_listened_to(serve):
     with pytest.raises(ConfigError, match="guardian keys init"):
         serve(server={"host": "0.0.0.0"})
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.write_text("{"), lambda path: path.chmod(0)])
+def test_a_key_file_that_cannot_be_read_ends_nothing(keyed, call_body, caplog, monkeypatch, damage):
+    server, keys, key, mine, other = keyed
+    body = keys.path.read_text()
+    server.client.post("/v1/calls", json=call_body(call_id="c"), headers=shown(mine))
+    damage(keys.path)
+    if keys.path.stat().st_mode & 0o400 == 0:  # root reads what it has no rights for
+        monkeypatch.setattr(Path, "read_text", Mock(side_effect=PermissionError))
+    os.utime(keys.path, ns=(1, 1))
+    assert server.client.get("/v1/calls/c", headers=shown(mine)).status_code == 200
+    assert server.client.get("/livez").status_code == 200
+    assert server.client.get("/v1/calls/c", headers=shown("gk_guess")).status_code == 401
+    assert sum("keys of before hold" in record.message for record in caplog.records) == 1
+    monkeypatch.undo()
+    keys.path.unlink()
+    keys.path.write_text(body)
+    keys.revoke(key.id)
+    assert server.client.get("/v1/calls/c", headers=shown(other)).status_code == 401
+
+
+def test_a_file_that_could_never_be_read_opens_nothing(tmp_path):
+    path = tmp_path / "api_keys.json"
+    path.write_text("{")
+    assert KeyFile(path).keyless() is False
+    assert KeyFile(path).find("gk_guess") is None
+
+
+def test_what_root_writes_in_the_folder_of_a_service_is_the_services(tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", lambda path, uid, gid, **_: given.append((path.name, uid, gid)))
+    folder = SimpleNamespace(
+        stat=lambda: SimpleNamespace(st_uid=61000, st_gid=61001),
+        iterdir=lambda: iter(
+            [
+                SimpleNamespace(name="api_keys.json", lstat=lambda: SimpleNamespace(st_uid=0)),
+                SimpleNamespace(name="guardian.db", lstat=lambda: SimpleNamespace(st_uid=61000)),
+                SimpleNamespace(name="gone", lstat=Mock(side_effect=FileNotFoundError)),
+            ]
+        ),
+    )
+    with handing_over(folder):
+        assert not given
+    assert given == [("api_keys.json", 61000, 61001)]
+    folder.stat = lambda: SimpleNamespace(st_uid=0, st_gid=0)
+    with handing_over(folder):
+        pass
+    assert len(given) == 1
