@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 import time
+import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,7 +44,7 @@ class Session:
 
 @dataclass(slots=True)
 class Admitted:
-    """One call. ended: why it is over, or None; last: its status when it ended."""
+    """One call. ended: why it is over, or None."""
 
     spec: CallSpec
     metadata: Mapping[str, Any]
@@ -51,7 +53,18 @@ class Admitted:
     sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict)
     ended: str | None = None
     ended_at: str | None = None
-    last: Mapping[str, Any] = field(default_factory=dict)
+    _last: bytes = field(default=b"", repr=False)
+
+    def end(self, reason: str, last: Mapping[str, Any]) -> None:
+        """It is over. last: its status now, of values that JSON has; packed, as a thousand are kept."""
+        self.ended, self.ended_at = reason, now()
+        self._last = zlib.compress(json.dumps(last).encode())
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """The status when it ended; empty while it goes on."""
+        last: dict[str, Any] = json.loads(zlib.decompress(self._last)) if self._last else {}
+        return last
 
 
 class Register:
@@ -120,7 +133,7 @@ class Register:
         call = self._calls.get(call_id)
         if call is None or call.ended is not None:
             return False
-        call.ended, call.ended_at, call.last = reason, now(), public_status(last)
+        call.end(reason, public_status(last))
         self._calls.move_to_end(call_id)
         ended = [i for i, c in self._calls.items() if c.ended is not None]
         for old in ended[: max(0, len(ended) - _ENDED_KEPT)]:
