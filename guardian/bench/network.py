@@ -201,6 +201,7 @@ def _row(box: str, network: Network, observed: Observed, floor_ms: float) -> Row
         "pli": {str(role): count for role, count in observed.plis.items()},
         "pictures": seen.pictures,
         "uncovered": seen.uncovered,
+        "damaged": seen.damaged,
         **_showing(observed),
         **_sound(observed),
         "box_counts": {role: leg["network"] for role, leg in observed.status[1].get("legs", {}).items()},

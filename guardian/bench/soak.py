@@ -186,7 +186,7 @@ async def _call(told: Told, watched: Watched) -> None:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    watched.calls.append(Saw(told.call_id, None, 0.0, 0, 0, 0, False, 0, failure))
+    watched.calls.append(Saw(told.call_id, None, 0.0, 0, 0, 0, 0, False, 0, failure))
 
 
 # --- looking ------------------------------------------------------------------------------------

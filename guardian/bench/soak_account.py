@@ -154,6 +154,7 @@ def pictures_row(calls: Collection[Saw]) -> Row:
         len(shown),
         uncovered=sum(saw.uncovered for saw in calls),
         pictures=sum(saw.pictures for saw in calls),
+        damaged=sum(saw.damaged for saw in calls),
         numbered=sum(saw.numbered for saw in calls),
         searched=bool(shown) and all(saw.searched for saw in shown),
         lost_packets=sum(saw.lost_packets for saw in calls),

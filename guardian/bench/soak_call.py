@@ -51,8 +51,9 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Saw:
-    """What was seen. shown_s: until the merchant saw a picture, None where none came; searched: whether the
-    canary is found in the picture that was sent."""
+    """What was seen. shown_s: until the merchant saw a picture, None where none came; damaged: pictures for
+    which the merchant's decoder lacked something; searched: whether the canary is found in the picture that
+    was sent."""
 
     call_id: str
     shown_s: float | None
@@ -60,6 +61,7 @@ class Saw:
     pictures: int
     numbered: int
     uncovered: int
+    damaged: int
     searched: bool
     lost_packets: int
     failure: str | None = None
@@ -118,6 +120,7 @@ async def hold(told: Told) -> Saw:
         seen.pictures,
         len(seen.new_at),
         seen.uncovered,
+        seen.damaged,
         sample.uncovered > 0,
         lost,
     )
@@ -137,7 +140,7 @@ def main() -> None:
     try:
         saw = run_until_told(hold(told))
     except* (CallError, TimeoutError, httpx.HTTPError, OSError) as group:
-        saw = Saw(told.call_id, None, 0.0, 0, 0, 0, False, 0, reason(group))
+        saw = Saw(told.call_id, None, 0.0, 0, 0, 0, 0, False, 0, reason(group))
     sys.stdout.write(json.dumps(asdict(saw)) + "\n")
     sys.stdout.flush()
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import av
 import numpy as np
 import pytest
 from aiortc.codecs.opus import OpusDecoder, OpusEncoder
@@ -21,7 +22,9 @@ from guardian.bench.drawing import Panel, distribution
 from guardian.bench.impairment import Conditions
 from guardian.bench.live_camera import LiveCamera, Seen, frozen_s, searchable
 from guardian.bench.soundcode import PERIOD_S, CodedVoice, CodeEar, Heard, figures
+from guardian.core.canary import BLOCK, Canary
 from guardian.core.violations import Role
+from guardian.rtc.compat import Stamp
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ("call", "churn", "cost", "latency", "network", "rules", "soak", "vision")
@@ -84,6 +87,34 @@ def test_what_arrives_uncovered_is_noticed_and_what_is_covered_is_not():
     assert (covered.pictures, covered.uncovered) == (3, 0)
     assert len(covered.new_at) == 3, "numbers are read through the cover"
     assert covered.delay_ms == pytest.approx([50] * 3, abs=1)
+
+
+def one_block_of_the_canary(whole):
+    """A covered picture in which one block looks like the canary, as a decoder can make it after a loss."""
+    size = (640, 480)
+    canary, where = Canary.of_size(*size), searchable(size)
+    row, column = np.argwhere(where)[0]
+    luma = np.full(size[::-1], 128.0, np.float32)
+    at = np.s_[row * BLOCK : (row + 1) * BLOCK, column * BLOCK : (column + 1) * BLOCK]
+    luma[at] += 20 * canary.pattern[at]
+    frame = av.VideoFrame.from_ndarray(
+        np.vstack([luma, np.full((240, 640), 128)]).astype(np.uint8), "yuv420p"
+    )
+    frame.opaque = Stamp(0.0, whole)
+    return frame
+
+
+def test_a_decoder_that_lacks_something_paints_checks_that_are_no_canary():
+    film, sent = Film((640, 480)), SentTimes.none()
+    whole, damaged, bare = Seen(film, sent), Seen(film, sent), Seen(film, sent)
+    whole.take(one_block_of_the_canary(whole=True), 0.0)
+    damaged.take(one_block_of_the_canary(whole=False), 0.0)
+    frame = asyncio.run(LiveCamera(film, SentTimes.none()).recv())
+    frame.opaque = Stamp(0.0, whole=False)
+    bare.take(frame, 0.0)
+    assert (whole.uncovered, whole.damaged) == (1, 0)
+    assert (damaged.uncovered, damaged.damaged) == (0, 1)
+    assert (bare.uncovered, bare.damaged) == (1, 1)
 
 
 # --- sound ------------------------------------------------------------------------------------

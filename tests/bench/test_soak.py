@@ -22,7 +22,7 @@ from guardian.bench.soak_account import (
 )
 from guardian.bench.soak_call import Saw
 
-SAW = Saw("soak-1-1", 2.0, 30.0, 400, 390, 0, True, 12)
+SAW = Saw("soak-1-1", 2.0, 30.0, 400, 390, 0, 3, True, 12)
 WHOLE = {"call.joined": 2, "call.coverage": 1, "call.left": 2, "call.left whole": 1}
 
 
