@@ -72,7 +72,8 @@ class Register:
 
     def __init__(self, clock: Clock = time.time) -> None:
         self._clock = clock
-        self._calls: OrderedDict[str, Admitted] = OrderedDict()
+        self._live: dict[str, Admitted] = {}
+        self._over: dict[str, Admitted] = {}
 
     def admit(
         self, spec: CallSpec, metadata: Mapping[str, Any], token_s: float, client: str = ""
@@ -81,32 +82,34 @@ class Register:
 
         client: who is answerable for it.
         """
-        if spec.call_id in self._calls:
+        if self.any_tenant(spec.call_id) is not None:
             raise CallExists("This call_id is taken; use another one, or none to be given one.")
         expires = self._clock() + token_s
         tokens = {role: f"leg_{secrets.token_urlsafe(32)}" for role in Role}
         legs = {role: LegToken(_digest(token), expires) for role, token in tokens.items()}
-        self._calls[spec.call_id] = Admitted(spec, dict(metadata), legs, client)
+        self._live[spec.call_id] = Admitted(spec, dict(metadata), legs, client)
         return {role: (token, expires) for role, token in tokens.items()}
 
     def readmit(self, call: Admitted) -> None:
-        """Takes in a call whose tokens have been given out before, here or at another server."""
-        self._calls[call.spec.call_id] = call
+        """Takes in a live call whose tokens have been given out before, here or at another server."""
+        self._over.pop(call.spec.call_id, None)
+        self._live[call.spec.call_id] = call
 
     def withdraw(self, call_id: str) -> None:
         """Forgets a call that the host did not take."""
-        self._calls.pop(call_id, None)
+        self._live.pop(call_id, None)
+        self._over.pop(call_id, None)
 
     def of_tenant(self, call_id: str, tenant: str) -> Admitted:
         """The call, if it is this tenant's. NoSuchCall."""
-        call = self._calls.get(call_id)
+        call = self.any_tenant(call_id)
         if call is None or call.spec.tenant != tenant:
             raise NoSuchCall("There is no such call.")
         return call
 
     def any_tenant(self, call_id: str) -> Admitted | None:
         """The call for someone who shows a leg token."""
-        return self._calls.get(call_id)
+        return self._live.get(call_id) or self._over.get(call_id)
 
     def expired(self, leg: LegToken) -> bool:
         """True when the token may no longer be used to join."""
@@ -114,13 +117,13 @@ class Register:
 
     def live(self) -> list[str]:
         """Identifiers of the calls that have not ended. From any thread."""
-        # The copy is one step of the interpreter; metrics are gathered beside the event loop.
-        calls = list(self._calls.items())
-        return [call_id for call_id, call in calls if call.ended is None]
+        # Metrics are gathered beside the event loop. A plain dictionary's keys are copied in one step of the
+        # interpreter; items are not, nor an OrderedDict: a pair made may start the garbage collector.
+        return list(self._live)
 
     def held_by(self, client: str) -> int:
         """How many calls a client has that have not ended."""
-        return sum(call.client == client and call.ended is None for call in self._calls.values())
+        return sum(call.client == client for call in self._live.values())
 
     def hear(self, event: CallEvent, last: Mapping[str, Any]) -> bool:
         """Learns from an event that a call is over; True when it is news. last: its status now."""
@@ -130,14 +133,14 @@ class Register:
 
     def end(self, call_id: str, reason: str, last: Mapping[str, Any]) -> bool:
         """The call is over; True when that is news."""
-        call = self._calls.get(call_id)
-        if call is None or call.ended is not None:
+        call = self._live.get(call_id)
+        if call is None:
             return False
         call.end(reason, public_status(last))
-        self._calls.move_to_end(call_id)
-        ended = [i for i, c in self._calls.items() if c.ended is not None]
-        for old in ended[: max(0, len(ended) - _ENDED_KEPT)]:
-            del self._calls[old]
+        self._over[call_id] = call
+        del self._live[call_id]
+        if len(self._over) > _ENDED_KEPT:
+            del self._over[next(iter(self._over))]
         return True
 
 
