@@ -42,7 +42,8 @@ _FORWARD_S = 20.0
 _AT_ONCE = 200
 _SAFE_AGAIN = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 """Methods that do the same when what was asked is asked again (RFC 9110, 9.2.2)."""
-_OFFER = re.compile(r"^/v1/calls/[^/?]+/(shopper|merchant)$")
+_OFFER = re.compile(r"^/v1/calls/([^/?]+)/(shopper|merchant)$")
+_CONFLICT = 409
 _TAKEN = "The call was taken by another node meanwhile; offer again."
 _BUSY = "Too much is asked of other nodes at once; wait a little."
 
@@ -153,12 +154,28 @@ class FleetDispatcher:
         turn = record.turn(*self._holder(), holder_lives=lives)
         if turn is Turn.HERE and record.state is CallState.OPEN:
             self._host.strand(record)
+            if _offered(asked) is not None and not await self._is_here(record.spec.call_id):
+                # Whoever offers when a call has just failed has it taken again, and is not sent away.
+                await self._host.settle(record.spec.call_id)
+                return Turn.WAIT, None
         elif turn is Turn.HERE:
             self._readmit(record)
         elif turn is Turn.THERE:
             answered = await self._forward(record, asked)
-            return (Turn.WAIT, None) if answered is None else (Turn.HERE, answered)
+            if answered is None:
+                return Turn.WAIT, None
+            if answered.status == _CONFLICT and record.state is CallState.OPEN:
+                await self._look_again(record, asked)
+            return Turn.HERE, answered
         return turn, None
+
+    async def _look_again(self, record: CallRecord, asked: Asked) -> None:
+        """Changed when an offer was refused because the call is over, which its record did not say."""
+        if _offered(asked) is None:
+            return
+        kept = await self._book.get(record.spec.call_id)
+        if kept is not None and kept.record.state is not CallState.OPEN:
+            raise Changed
 
     async def _is_here(self, call_id: str) -> bool:
         taking = self._taking.get(call_id)
@@ -237,7 +254,7 @@ class FleetDispatcher:
         else:
             self._answering += 1
             try:
-                answered = await self._surely(self._here(asked))
+                answered = await self._surely(self._forwarded(asked))
             finally:
                 self._answering -= 1
         try:
@@ -245,6 +262,13 @@ class FleetDispatcher:
                 await message.respond(joined(answered_head(answered), answered.body))
         except (Unavailable, Changed):
             return
+
+    async def _forwarded(self, asked: Asked) -> Answered:
+        offered = _offered(asked)
+        if offered is not None:
+            # Whoever passes it on looks at the record, when the answer is that the call is over.
+            await self._host.settle(offered[1])
+        return await self._here(asked)
 
     async def _surely(self, answering: Awaitable[Answered]) -> Answered:
         """An answer, whatever goes wrong: what others ask must not end this node."""
@@ -261,12 +285,12 @@ class FleetDispatcher:
 
     def _to_take(self, record: CallRecord, asked: Asked) -> bool:
         """Whether this is the offer of somebody who may join a call that has failed. CallFailed."""
-        offered = _OFFER.match(asked.path.partition("?")[0])
-        if record.state is not CallState.FAILED or asked.method != "POST" or offered is None:
+        offered = _offered(asked)
+        if record.state is not CallState.FAILED or offered is None:
             return False
         token = next((value for name, value in asked.headers if name == "authorization"), "")
         scheme, _, token = token.partition(" ")
-        leg = next((leg for role, leg in record.legs.items() if role == offered[1]), None)
+        leg = next((leg for role, leg in record.legs.items() if role == offered[2]), None)
         if leg is None or scheme.lower() != "bearer" or leg.expires <= time.time():
             return False
         if not LegToken(leg.sha256, leg.expires).fits(token.strip()):
@@ -305,7 +329,7 @@ class FleetDispatcher:
 
     async def _placed(self, call_id: str, asked: Asked) -> Answered:
         try:
-            if _OFFER.match(asked.path.partition("?")[0]):
+            if _offered(asked) is not None:
                 kept = await self._book.get(call_id)
                 if kept is not None and self._to_take(kept.record, asked):
                     await self._open_again(kept)
@@ -314,6 +338,11 @@ class FleetDispatcher:
             return await self._here(asked)
         except Changed:
             raise HostFull(_TAKEN, 1) from None
+
+
+def _offered(asked: Asked) -> re.Match[str] | None:
+    """(call, leg) of an offer."""
+    return _OFFER.match(asked.path.partition("?")[0]) if asked.method == "POST" else None
 
 
 def refusal(error: GuardianError) -> Answered:

@@ -26,6 +26,8 @@ _LOST = "This node has lost touch with its fleet and takes no calls; try again."
 _AGAIN_S = 0.5
 _LATER_S = 600.0
 """How often records of calls that go on are written anew: they are forgotten some time after that."""
+_SETTLE_S = 3.0
+_SLOW = "The end of this call is not written yet; try again."
 
 
 class FleetHost:
@@ -48,6 +50,8 @@ class FleetHost:
         self._token_s = token_s
         self._tell_failed = tell_failed
         self._dirty: set[str] = set()
+        self._telling: dict[str, asyncio.Event] = {}
+        """Calls that have failed, which is not on the disk yet: nobody is to take them before."""
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         self.until = float("-inf")
@@ -146,6 +150,20 @@ class FleetHost:
             return
         self.mark(record.spec.call_id)
 
+    async def settle(self, call_id: str) -> None:
+        """When a call of this node is over: waits until its record says so. Unavailable."""
+        call = self._register.any_tenant(call_id)
+        if call is None or call.ended is None:
+            return
+        try:
+            async with asyncio.timeout(_SETTLE_S):
+                if (telling := self._telling.get(call_id)) is not None:
+                    await telling.wait()
+                async with self._writing:
+                    await self._write(call_id)
+        except TimeoutError:
+            raise Unavailable(_SLOW) from None
+
     async def offer(self, call_id: str, role: Role, sdp: str) -> Answer:
         """Connects a leg; the record says that it was."""
         answer = await self._host.offer(call_id, role, sdp)
@@ -228,6 +246,17 @@ class FleetHost:
         self._dirty.add(call_id)
         self._wake.set()
 
+    def telling(self, call_id: str) -> None:
+        """The call has failed, which is being told: its record says so when it is `told`."""
+        self._telling.setdefault(call_id, asyncio.Event())
+
+    def told(self, call_id: str) -> None:
+        """What is to be told of a call's failure will not be lost, or never be told."""
+        telling = self._telling.pop(call_id, None)
+        if telling is not None:
+            telling.set()
+        self.mark(call_id)
+
     async def write(self) -> None:
         """Keeps the records right until cancelled."""
         looked = time.monotonic()
@@ -288,7 +317,8 @@ class FleetHost:
             fresh = now - record.at > _LATER_S / 2
             return replace(record, at=now) if fresh else record
         if call.ended == "failed":
-            return record.failed(now, self._token_s)
+            # Whoever takes it tells what follows.
+            return None if record.spec.call_id in self._telling else record.failed(now, self._token_s)
         return record.ended(now, call.ended)
 
 

@@ -161,9 +161,9 @@ class FleetService:
         def told(_: Future[Kept]) -> None:
             # A loop that has ended has no node any more.
             with suppress(RuntimeError):
-                loop.call_soon_threadsafe(self.host.mark, event.call_id)
+                loop.call_soon_threadsafe(self.host.told, event.call_id)
 
-        # Whoever takes it tells what follows: not before this is on the disk.
+        self.host.telling(event.call_id)
         kept.add_done_callback(told)
 
     def holds_back(self, spec: CallSpec, event: CallEvent) -> bool:

@@ -1,7 +1,8 @@
 """`guardian serve` as a node of a fleet whose calls have no media: `python -m tests.chaos.fleet_node CONFIG`.
 
-A call fails when it is told to show products, and cannot be opened when its mode is private. Beside the
-configuration a file `clock` may say by how many seconds this node's wall clock is wrong.
+A call fails when it is told to show products, or is made a deadly offer, and cannot be opened when its mode
+is private. Beside the configuration a file `clock` may say by how many seconds this node's wall clock is
+wrong.
 """
 
 import sys
@@ -16,6 +17,8 @@ from guardian.core.frames import Mode
 from guardian.settings import load
 from guardian.web.admission import now
 from tests.fakes.host import FakeHost
+
+DEADLY = "s=deadly"
 
 
 class WrongClock:
@@ -43,6 +46,12 @@ class FragileHost(FakeHost):
         await super().set_mode(call_id, mode)
         if mode is Mode.PRODUCT:
             self.leave(self.calls[call_id], "failed")
+
+    async def offer(self, call_id, role, sdp):
+        if DEADLY in sdp:
+            self.leave(self.calls[call_id], "failed")
+            raise CallFailed("planted")
+        return await super().offer(call_id, role, sdp)
 
     async def hang_up(self, call_id, session_id, reason):
         if session_id is None and call_id in self.calls:

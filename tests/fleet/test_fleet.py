@@ -4,8 +4,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import sqlalchemy as sa
 
 from tests.chaos.fleet import fleet, until
+from tests.chaos.fleet_node import DEADLY
 
 OFFER = "v=0\r\n"
 SDP = {"Content-Type": "application/sdp"}
@@ -19,6 +21,14 @@ def nodes(tmp_path_factory, need, postgres):
         a, b = made.launch("a", slots=2), made.launch("b", slots=2)
         made.settle(a, b)
         yield a, b
+
+
+@pytest.fixture
+def database(nodes):
+    """What they keep events in."""
+    engine = sa.create_engine(nodes[0].store)
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
@@ -44,10 +54,10 @@ def _call(node, made):
     return until(lambda: (one := _create(node, made)).status_code == 201 and one, 10).json()
 
 
-def _offer(node, call, role="shopper"):
+def _offer(node, call, role="shopper", sdp=OFFER):
     path = f"/v1/calls/{call['call_id']}/{role}"
     headers = {**SDP, "Authorization": f"Bearer {call['legs'][role]['token']}"}
-    return node.client.post(path, content=OFFER, headers=headers)
+    return node.client.post(path, content=sdp, headers=headers)
 
 
 def _taken(node, call):
@@ -116,6 +126,24 @@ def test_a_call_that_failed_is_taken_again_three_times(clean):
         until(lambda: b.client.get(path).json()["state"] == "failed", 10)
     refused = until(lambda: (one := _offer(b, call)).status_code == 502 and one, 10)
     assert "each time" in refused.json()["detail"]
+
+
+def test_who_offers_before_a_failure_is_written_down_waits_for_it(clean, database):
+    a, b, made = clean
+    for first, second in ((a, b), (b, a)):
+        call = _call(a, made)
+        path = f"/v1/calls/{call['call_id']}"
+        with ThreadPoolExecutor(2) as pool, database.begin() as held:
+            held.execute(sa.text("LOCK TABLE events IN EXCLUSIVE MODE"))
+            assert _offer(first, call, sdp=f"{OFFER}{DEADLY}\r\n").status_code == 502
+            assert second.client.get(path).json()["state"] == "failed"
+            offers = [pool.submit(_offer, first, call), pool.submit(_offer, second, call, "merchant")]
+            time.sleep(0.7)
+            held.rollback()
+            answers = [one.result() for one in offers]
+        assert [one.status_code for one in answers] == [201, 201]
+        state = b.client.get(path).json()["state"]
+        assert state not in ("failed", "ended")
 
 
 def test_a_stranger_has_no_call_taken_and_one_that_was_ended_stays_ended(clean):
