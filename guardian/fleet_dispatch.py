@@ -43,6 +43,7 @@ _AT_ONCE = 200
 _SAFE_AGAIN = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 """Methods that do the same when what was asked is asked again (RFC 9110, 9.2.2)."""
 _OFFER = re.compile(r"^/v1/calls/([^/?]+)/(shopper|merchant)$")
+_CALL = re.compile(r"^/v1/calls/([^/?]+)")
 _CONFLICT = 409
 _TAKEN = "The call was taken by another node meanwhile; offer again."
 _BUSY = "Too much is asked of other nodes at once; wait a little."
@@ -139,11 +140,13 @@ class FleetDispatcher:
         if here and self._host.leased:
             return None
         try:
-            return await self._book.get(call_id)
+            kept = await self._book.get(call_id)
         except Unavailable:
             if here:
                 return None
             raise
+        # What was read may be older than a call that was taken here meanwhile.
+        return None if await self._is_here(call_id) and self._host.leased else kept
 
     async def _try(self, kept: Kept, asked: Asked) -> tuple[Turn, Answered | None]:
         """HERE with an answer, or without: this node answers; else not yet. Changed."""
@@ -264,10 +267,10 @@ class FleetDispatcher:
             return
 
     async def _forwarded(self, asked: Asked) -> Answered:
-        offered = _offered(asked)
-        if offered is not None:
+        call = _CALL.match(asked.path)
+        if call is not None and not await self._is_here(call[1]) and _offered(asked) is not None:
             # Whoever passes it on looks at the record, when the answer is that the call is over.
-            await self._host.settle(offered[1])
+            await self._host.settle(call[1])
         return await self._here(asked)
 
     async def _surely(self, answering: Awaitable[Answered]) -> Answered:

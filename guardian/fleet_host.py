@@ -26,6 +26,7 @@ _LOST = "This node has lost touch with its fleet and takes no calls; try again."
 _AGAIN_S = 0.5
 _LATER_S = 600.0
 """How often records of calls that go on are written anew: they are forgotten some time after that."""
+_MOVED = "The call was taken by another node meanwhile; try again."
 _SETTLE_S = 3.0
 _SLOW = "The end of this call is not written yet; try again."
 
@@ -52,6 +53,7 @@ class FleetHost:
         self._dirty: set[str] = set()
         self._telling: dict[str, asyncio.Event] = {}
         """Calls that have failed, which is not on the disk yet: nobody is to take them before."""
+        self._opening: set[str] = set()
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         self.until = float("-inf")
@@ -81,10 +83,13 @@ class FleetHost:
         self._leased()
         if call is None:
             raise Unavailable(_LOST)
+        self._opening.add(spec.call_id)
         try:
             kept = await self._book.create(self._record(call))
         except Changed:
             raise CallExists("This call_id is taken; use another one, or none to be given one.") from None
+        finally:
+            self._opening.discard(spec.call_id)
         try:
             await self._open(kept.record, rules)
         except BaseException:
@@ -184,7 +189,11 @@ class FleetHost:
         if session_id is not None:
             return
         try:
-            await self._book.change(call_id, lambda record: _over(record, reason))
+            kept = await self._book.get(call_id)
+            if kept is not None and kept.record.state is CallState.FAILED:
+                # Nobody looks after what has ended.
+                await asyncio.to_thread(self._tell_failed, kept.record)
+            await self._book.change(call_id, lambda record: self._over(record, reason))
         except Unavailable:
             call = self._register.any_tenant(call_id)
             if call is None or call.ended is not None:
@@ -288,7 +297,9 @@ class FleetHost:
         if await self._book.change(call_id, self._truth) is not None or not self.leased:
             return
         call = self._register.any_tenant(call_id)
-        if call is None or call.ended is not None or await self._book.get(call_id) is not None:
+        if call is None or call.ended is not None or call_id in self._opening:
+            return
+        if await self._book.get(call_id) is not None:
             return
         # A broker that has lost all it knew.
         with suppress(Changed):
@@ -321,6 +332,7 @@ class FleetHost:
             return None if record.spec.call_id in self._telling else record.failed(now, self._token_s)
         return record.ended(now, call.ended)
 
-
-def _over(record: CallRecord, reason: str) -> CallRecord | None:
-    return record.ended(time.time(), reason) if record.state is not CallState.ENDED else None
+    def _over(self, record: CallRecord, reason: str) -> CallRecord | None:
+        if record.state is CallState.OPEN and not record.held_by(*self._holder()):
+            raise Unavailable(_MOVED)
+        return record.ended(time.time(), reason) if record.state is not CallState.ENDED else None

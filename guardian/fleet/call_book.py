@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -46,8 +46,8 @@ class CallBook:
 
     async def create(self, record: CallRecord) -> Kept:
         """Keeps the record of a new call. Changed when there is one with its id."""
-        key = _key(record.spec.call_id)
-        return Kept(record, await self._broker.session.calls.create(key, record_to_bytes(record)))
+        key, value = _key(record.spec.call_id), record_to_bytes(record)
+        return await self._kept(record, self._broker.session.calls.create(key, value))
 
     async def forget(self, kept: Kept) -> None:
         """A call that was never opened leaves no record."""
@@ -56,8 +56,11 @@ class CallBook:
     async def replace(self, kept: Kept, record: CallRecord) -> Kept:
         """Puts a record in place of that one. Changed when another has taken its place."""
         key, value = _key(record.spec.call_id), record_to_bytes(record)
+        return await self._kept(record, self._broker.session.calls.update(key, value, kept.revision))
+
+    async def _kept(self, record: CallRecord, writing: Awaitable[int]) -> Kept:
         try:
-            return Kept(record, await self._broker.session.calls.update(key, value, kept.revision))
+            return Kept(record, await writing)
         except Unavailable:
             # The answer was lost, what was written perhaps not: whoever has changed it has to know.
             after = await self.get(record.spec.call_id)

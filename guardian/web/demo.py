@@ -59,7 +59,7 @@ async def voice(request: Request) -> Response:
 async def events(request: Request, call_id: str) -> Response:
     """Events of a call after `?after=N`, as sent to the sinks."""
     _page(request)
-    if not re.match(CALL_ID, call_id):
+    if not re.fullmatch(CALL_ID, call_id):
         raise Problem(404, "There is no such call.")
     parts = parts_of(request)
     parts.register.of_tenant(call_id, LOCAL_TENANT)

@@ -46,7 +46,11 @@ class Forwarding:
         found = _CALL.match(scope["path"])
         if scope["path"] == "/v1/calls" and scope["method"] == "POST":
             answered, asked = await self._place(scope, asked)
-        elif found is not None and re.match(CALL_ID, found[1]) and bearer(HTTPConnection(scope)) is not None:
+        elif (
+            found is not None
+            and re.fullmatch(CALL_ID, found[1])
+            and bearer(HTTPConnection(scope)) is not None
+        ):
             answered = await self._dispatcher.route(found[1], asked)
         if answered is None:
             await self._app(scope, replayed(asked.body, receive), send)
@@ -65,7 +69,7 @@ class Forwarding:
         call_id = body.get("call_id")
         if call_id is None:
             call_id = body["call_id"] = f"call_{secrets.token_hex(8)}"
-        if not isinstance(call_id, str) or not re.match(CALL_ID, call_id):
+        if not isinstance(call_id, str) or not re.fullmatch(CALL_ID, call_id):
             return None, asked
         asked = _with_body(asked, json.dumps(body).encode())
         return await self._dispatcher.place(call_id, asked), asked

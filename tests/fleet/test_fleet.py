@@ -146,6 +146,24 @@ def test_who_offers_before_a_failure_is_written_down_waits_for_it(clean, databas
         assert state not in ("failed", "ended")
 
 
+def test_both_sides_may_offer_at_once_at_different_nodes(clean):
+    a, b, made = clean
+    call = _call(a, made)
+    path = f"/v1/calls/{call['call_id']}"
+    with ThreadPoolExecutor(2) as pool:
+        for first, second in ((a, b), (b, a), (a, b)):
+            assert _offer(first, call, sdp=f"{OFFER}{DEADLY}\r\n").status_code == 502
+            offers = [pool.submit(_offer, second, call), pool.submit(_offer, first, call, "merchant")]
+            assert [one.result().status_code for one in offers] == [201, 201]
+    assert a.client.delete(path).status_code == 204
+    assert b.client.get(path).json()["state"] == "ended"
+
+
+def test_a_name_that_is_none_is_refused_as_such(nodes):
+    refused = nodes[0].create(call_id="try-1\n")
+    assert refused.status_code == 422
+
+
 def test_a_stranger_has_no_call_taken_and_one_that_was_ended_stays_ended(clean):
     a, b, made = clean
     call = _call(a, made)
