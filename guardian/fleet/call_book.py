@@ -47,7 +47,7 @@ class CallBook:
     async def create(self, record: CallRecord) -> Kept:
         """Keeps the record of a new call. Changed when there is one with its id."""
         key, value = _key(record.spec.call_id), record_to_bytes(record)
-        return await self._kept(record, self._broker.session.calls.create(key, value))
+        return await self._written(record, self._broker.session.calls.create(key, value))
 
     async def forget(self, kept: Kept) -> None:
         """A call that was never opened leaves no record."""
@@ -56,9 +56,9 @@ class CallBook:
     async def replace(self, kept: Kept, record: CallRecord) -> Kept:
         """Puts a record in place of that one. Changed when another has taken its place."""
         key, value = _key(record.spec.call_id), record_to_bytes(record)
-        return await self._kept(record, self._broker.session.calls.update(key, value, kept.revision))
+        return await self._written(record, self._broker.session.calls.update(key, value, kept.revision))
 
-    async def _kept(self, record: CallRecord, writing: Awaitable[int]) -> Kept:
+    async def _written(self, record: CallRecord, writing: Awaitable[int]) -> Kept:
         try:
             return Kept(record, await writing)
         except Unavailable:
